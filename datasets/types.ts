@@ -1,0 +1,34 @@
+import type { AttentionLayout } from '../engine/ops/attention';
+
+/** A prompt with a preferred and a dispreferred completion, as text. */
+export interface PreferencePair {
+  prompt: string;
+  chosen: string;
+  rejected: string;
+}
+
+/** The same as token ids: the prompt with its beginning-of-sequence token, completions with their end-of-sequence token. */
+export interface TokenizedPair {
+  prompt: Int32Array;
+  chosen: Int32Array;
+  rejected: Int32Array;
+}
+
+/**
+ * B pairs in one row of T tokens without padding: for each pair its prompt once, then chosen, then rejected.
+ * Log-probabilities are needed for completion tokens alone: target n is predicted from row `predictors[n]`.
+ */
+export interface PackedBatch {
+  pairs: number;
+  /** [T] */
+  tokens: Int32Array;
+  /** [T]: place in its sequence; a rejected completion goes on where the prompt ended. */
+  positions: Int32Array;
+  layout: AttentionLayout;
+  /** [N]: the row whose hidden state predicts target n. The last prompt row predicts two: first chosen and first rejected. */
+  predictors: Int32Array;
+  /** [N]: token ids to be predicted; all chosen completions (pair after pair), then all rejected ones. */
+  targets: Int32Array;
+  /** [N]: the sequence of target n: b for pair b's chosen completion, B + b for its rejected one. */
+  sequences: Int32Array;
+}

@@ -1,0 +1,57 @@
+import type * as tf from '@tensorflow/tfjs-core';
+
+export type EngineName = 'torch' | 'tfjs';
+export type Precision = 'float32' | 'bf16';
+
+/** What `valueAndGrads` differentiates: a scalar loss, and any tensors that the caller wants beside it. */
+export interface LossOutput {
+  loss: tf.Scalar;
+  aux?: Readonly<Record<string, tf.Tensor>>;
+}
+
+export interface ValueAndGrads {
+  loss: tf.Scalar;
+  aux: Readonly<Record<string, tf.Tensor>>;
+  /** One gradient a weight, in the weights' order and shapes; zeros for a weight that the loss does not depend on. */
+  grads: tf.Tensor[];
+}
+
+/** Where tensors live and how gradients are taken. Models, losses and metrics never ask which engine it is. */
+export interface Engine {
+  readonly name: EngineName;
+  /** `cpu`, `cuda:0`, … */
+  readonly device: string;
+  readonly precision: Precision;
+  /** One line for people: engine, version, device, threads. */
+  readonly description: string;
+  /**
+   * A model weight. Trainable weights keep a float32 master copy whatever the precision; frozen ones are stored in the
+   * engine's precision alone. Free it with `dispose()`.
+   */
+  parameter(values: Float32Array, shape: readonly number[], trainable: boolean): tf.Variable;
+  /** The float32 values of a parameter (the master copy, where there is one). */
+  readParameter(weight: tf.Variable): Float32Array;
+  /**
+   * Runs `f` once, recording, and differentiates its loss with respect to `weights`.
+   * Everything else made inside `f` is freed; the caller frees what is returned.
+   */
+  valueAndGrads(f: () => LossOutput, weights: readonly tf.Variable[]): ValueAndGrads;
+  /**
+   * Runs `f` without keeping its intermediate results, and runs it again in the backward pass to have them: memory for time.
+   * Outside `valueAndGrads` it is `f(...inputs)`.
+   */
+  recomputed<I extends tf.Tensor[], O extends tf.Tensor>(f: (...inputs: I) => O, inputs: I): O;
+}
+
+let active: Engine | undefined;
+
+/** The engine in use. @throws when `startEngine` has not run: a bug of ours, not of the user's. */
+export function currentEngine(): Engine {
+  if (!active) throw new Error('internal: no engine is started; call startEngine() first');
+  return active;
+}
+
+/** Makes `engine` the one in use; only `startEngine` and tests call it. */
+export function useEngine(engine: Engine): void {
+  active = engine;
+}

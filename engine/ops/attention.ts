@@ -1,0 +1,172 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { fused } from '../fused';
+
+/**
+ * Which packed rows attend to which: S segments (sequences), each with its query rows and its key rows. A row may be a key
+ * of several segments (a prompt shared by its chosen and rejected completions) and is the query of exactly one.
+ * Causal, aligned at the end: query i of a segment with Lq queries and Lk keys sees keys 0 … Lk - Lq + i.
+ */
+export interface AttentionLayout {
+  /** T: packed rows. */
+  rows: number;
+  /** Rows of each segment's queries, segment after segment, without padding; [T] in all, a permutation of the rows. */
+  queryRows: Int32Array;
+  /** Queries a segment, [S]. */
+  queryLengths: Int32Array;
+  /** Rows of each segment's keys, in sequence order, segment after segment, without padding. */
+  keyRows: Int32Array;
+  /** Keys a segment, [S], each at least the segment's queries. */
+  keyLengths: Int32Array;
+}
+
+export interface AttentionOptions {
+  /** Factor on the dot products, usually 1/sqrt(D). */
+  scale: number;
+  /** Sliding window: a query at position p sees keys at p - window + 1 … p. */
+  window?: number;
+  /** Soft cap on the scores: cap * tanh(score / cap). */
+  softcap?: number;
+}
+
+/** A layout on the engine's device, made once a batch and used by every layer. */
+export interface AttentionIndex {
+  layout: AttentionLayout;
+  segments: number;
+  longestQuery: number;
+  longestKey: number;
+  /** int32 [S * longestQuery], padding points at row 0. */
+  queries: tf.Tensor1D;
+  /** int32 [S * longestKey], padding points at row 0. */
+  keys: tf.Tensor1D;
+  /** int32 [T]: where row t's result lies in [S * longestQuery]. */
+  results: tf.Tensor1D;
+  /** Additive masks float32 [S, 1, longestQuery, longestKey] by window (0: none): 0 where seen, MASKED elsewhere. */
+  masks: ReadonlyMap<number, tf.Tensor4D>;
+}
+
+/** Added to scores that must not be seen: large enough to vanish in a softmax, small enough to stay finite. */
+export const MASKED = -1e30;
+
+/**
+ * Uploads a layout.
+ * @param windows the sliding windows that the model's layers use; full attention (0) is always there
+ */
+export function attentionIndex(layout: AttentionLayout, windows: readonly number[] = []): AttentionIndex {
+  const segments = layout.queryLengths.length;
+  const longestQuery = Math.max(1, ...layout.queryLengths);
+  const longestKey = Math.max(1, ...layout.keyLengths);
+  const queries = new Int32Array(segments * longestQuery);
+  const keys = new Int32Array(segments * longestKey);
+  const results = new Int32Array(layout.rows);
+  for (let s = 0, q = 0, k = 0; s < segments; s++) {
+    for (let i = 0; i < layout.queryLengths[s]; i++, q++) {
+      queries[s * longestQuery + i] = layout.queryRows[q];
+      results[layout.queryRows[q]] = s * longestQuery + i;
+    }
+    for (let i = 0; i < layout.keyLengths[s]; i++, k++) keys[s * longestKey + i] = layout.keyRows[k];
+  }
+  // a window that no segment outgrows is full attention
+  const effective = [...new Set([0, ...windows])];
+  const masks = new Map<number, tf.Tensor4D>();
+  for (const window of effective) {
+    const full = masks.get(0);
+    masks.set(window, window >= longestKey && full ? full : packedMask(layout, segments, longestQuery, longestKey, window));
+  }
+  return {
+    layout,
+    segments,
+    longestQuery,
+    longestKey,
+    queries: tf.tensor1d(queries, 'int32'),
+    keys: tf.tensor1d(keys, 'int32'),
+    results: tf.tensor1d(results, 'int32'),
+    masks,
+  };
+}
+
+function packedMask(layout: AttentionLayout, segments: number, longestQuery: number, longestKey: number, window: number): tf.Tensor4D {
+  const mask = new Float32Array(segments * longestQuery * longestKey).fill(MASKED);
+  for (let s = 0; s < segments; s++) {
+    const offset = layout.keyLengths[s] - layout.queryLengths[s];
+    for (let i = 0; i < longestQuery; i++) {
+      const row = (s * longestQuery + i) * longestKey;
+      // a padded query sees key 0: a row of nothing but MASKED would be a mean over padding, harmless but slower to reason about
+      const last = i < layout.queryLengths[s] ? offset + i : 0;
+      const first = window > 0 ? Math.max(0, last - window + 1) : 0;
+      mask.fill(0, row + first, row + last + 1);
+    }
+  }
+  return tf.tensor4d(mask, [segments, 1, longestQuery, longestKey]);
+}
+
+/** Frees what `attentionIndex` uploaded. */
+export function disposeAttentionIndex(index: AttentionIndex): void {
+  tf.dispose([index.queries, index.keys, index.results, ...new Set(index.masks.values())]);
+}
+
+/** [.., Hk, .., ..] → [.., Hk * groups, .., ..] along axis 1: each key/value head serves `groups` query heads in a row. */
+function repeatHeads(x: tf.Tensor4D, groups: number): tf.Tensor4D {
+  if (groups === 1) return x;
+  const [batch, heads, length, width] = x.shape;
+  return tf.reshape(tf.tile(tf.expandDims(x, 2), [1, 1, groups, 1, 1]), [batch, heads * groups, length, width]);
+}
+
+/** softmax(scale · q kᵀ + mask) v. q [S,H,Q,D], k and v [S,Hk,K,D], mask broadcast to [S,H,Q,K]. */
+function maskedAttention(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, mask: tf.Tensor, options: AttentionOptions): tf.Tensor4D {
+  const groups = q.shape[1] / k.shape[1];
+  let scores = tf.mul(tf.matMul(q, repeatHeads(k, groups), false, true), options.scale);
+  if (options.softcap) scores = tf.mul(tf.tanh(tf.div(scores, options.softcap)), options.softcap);
+  return tf.matMul(tf.softmax(tf.add(scores, mask)), repeatHeads(v, groups)) as tf.Tensor4D;
+}
+
+/**
+ * Causal attention over packed segments.
+ * @param q [T, H, D]  @param k [T, Hk, D]  @param v [T, Hk, D], Hk dividing H
+ * @returns [T, H, D]
+ */
+export const packedAttention = fused(
+  'packedAttention',
+  (q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, index: AttentionIndex, options: AttentionOptions): tf.Tensor3D => {
+    const [, heads, width] = q.shape;
+    const split = (x: tf.Tensor3D, rows: tf.Tensor1D, longest: number): tf.Tensor4D =>
+      tf.transpose(tf.reshape(tf.gather(x, rows), [index.segments, longest, x.shape[1], width]), [0, 2, 1, 3]);
+    const mask = index.masks.get(options.window ?? 0);
+    if (!mask) throw new Error(`internal: no mask for window ${options.window}; name it to attentionIndex`);
+    const out = maskedAttention(
+      split(q, index.queries, index.longestQuery),
+      split(k, index.keys, index.longestKey),
+      split(v, index.keys, index.longestKey),
+      mask,
+      options,
+    );
+    return tf.gather(tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [index.segments * index.longestQuery, heads, width]), index.results);
+  },
+);
+
+/**
+ * One new query a row against that row's cached keys and values.
+ * @param q [R, H, D]  @param keys [R, Hk, C, D]  @param values [R, Hk, C, D]
+ * @param mask additive, [R, 1, 1, C]: MASKED where a cache place is empty or outside the window
+ * @returns [R, H, D]
+ */
+export const cachedAttention = fused(
+  'cachedAttention',
+  (q: tf.Tensor3D, keys: tf.Tensor4D, values: tf.Tensor4D, mask: tf.Tensor4D, options: AttentionOptions): tf.Tensor3D =>
+    tf.squeeze(maskedAttention(tf.expandDims(q, 2), keys, values, mask, options), [2]),
+);
+
+/**
+ * Writes one place of a cache for every row, and gives the cache back. It may write in place: use the returned tensor alone.
+ * @param cache [R, Hk, C, D]  @param place 0 … C-1  @param entry [R, Hk, D]
+ */
+export const cacheWrite = fused('cacheWrite', (cache: tf.Tensor4D, place: number, entry: tf.Tensor3D): tf.Tensor4D => {
+  const [rows, heads, places, width] = cache.shape;
+  return tf.concat(
+    [
+      tf.slice(cache, [0, 0, 0, 0], [rows, heads, place, width]),
+      tf.expandDims(entry, 2),
+      tf.slice(cache, [0, 0, place + 1, 0], [rows, heads, places - place - 1, width]),
+    ],
+    2,
+  ) as tf.Tensor4D;
+});

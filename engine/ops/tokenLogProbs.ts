@@ -1,0 +1,54 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { currentEngine } from '../engine';
+import { fused } from '../fused';
+import { linear } from './linear';
+
+export interface HeadOptions {
+  /** Soft cap on the logits (gemma2): cap * tanh(logit / cap). */
+  softcap?: number;
+  /** Factor on the logits (cohere's logit_scale). */
+  scale?: number;
+}
+
+/** Next-token logits. @param hidden [N, D]  @param head [V, D]  @returns [N, V] */
+export function logits(hidden: tf.Tensor2D, head: tf.Tensor2D, options: HeadOptions = {}): tf.Tensor2D {
+  let result = linear(hidden, head);
+  if (options.scale !== undefined && options.scale !== 1) result = tf.mul(result, options.scale);
+  if (options.softcap) result = tf.mul(tf.tanh(tf.div(result, options.softcap)), options.softcap);
+  return result;
+}
+
+/** log softmax(logits)[n, targets[n]]. @param values [N, V]  @param targets int32 [N]  @returns [N] */
+export const selectedLogProbs = fused('selectedLogProbs', (values: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D => {
+  const [rows, vocabulary] = values.shape;
+  const flat = tf.add(targets, tf.range(0, rows * vocabulary, vocabulary, 'int32'));
+  return tf.sub(tf.gather(tf.reshape(values, [rows * vocabulary]), flat), tf.logSumExp(values, 1)) as tf.Tensor1D;
+});
+
+/** Logits held at once: 2^27 of them, half a gigabyte in float32. More rows than that go chunk by chunk. */
+const LOGITS_AT_ONCE = 2 ** 27;
+
+/**
+ * The log-probability of each target under its row's next-token distribution, without ever holding more logits than a chunk:
+ * where there are several chunks, each is computed again in the backward pass.
+ * @param hidden [N, D]  @param head [V, D]  @param targets int32 [N]  @param chunkRows rows a chunk
+ * @returns [N], float32
+ */
+export function tokenLogProbs(
+  hidden: tf.Tensor2D,
+  head: tf.Tensor2D,
+  targets: tf.Tensor1D,
+  options: HeadOptions = {},
+  chunkRows = Math.max(1, Math.floor(LOGITS_AT_ONCE / head.shape[0])),
+): tf.Tensor1D {
+  const rows = hidden.shape[0];
+  const chunk = (h: tf.Tensor2D, w: tf.Tensor2D, t: tf.Tensor1D) => selectedLogProbs(logits(h, w, options), t);
+  if (rows <= chunkRows) return chunk(hidden, head, targets);
+  const parts: tf.Tensor1D[] = [];
+  for (let start = 0; start < rows; start += chunkRows) {
+    const size = Math.min(chunkRows, rows - start);
+    const part = tf.slice(hidden, [start, 0], [size, hidden.shape[1]]);
+    parts.push(currentEngine().recomputed(chunk, [part, head, tf.slice(targets, [start], [size])]));
+  }
+  return tf.concat(parts);
+}

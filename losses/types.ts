@@ -1,0 +1,26 @@
+import type * as tf from '@tensorflow/tfjs-core';
+
+/** Summed log-probabilities of B completions a side, [B] each. */
+export interface PairLogProbs {
+  chosen: tf.Tensor1D;
+  rejected: tf.Tensor1D;
+}
+
+export interface LossOptions {
+  /** Strength of the pull to the reference. */
+  beta: number;
+}
+
+/** What a preference loss gives, [B] each. Accuracy and margin follow from the rewards. */
+export interface LossResult {
+  losses: tf.Tensor1D;
+  chosenRewards: tf.Tensor1D;
+  rejectedRewards: tf.Tensor1D;
+}
+
+/** A pure function of the policy's and the reference's log-probabilities. */
+export interface PreferenceLoss {
+  /** False for losses that ignore the reference (SimPO, ORPO, …). */
+  needsReference: boolean;
+  compute(policy: PairLogProbs, reference: PairLogProbs, options: LossOptions): LossResult;
+}

@@ -1,0 +1,77 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { AttentionOptions } from '../engine/ops/attention';
+import type { HeadOptions } from '../engine/ops/tokenLogProbs';
+
+/*
+ * Shapes: B pairs, T packed tokens, D model width, H heads, Hk key/value heads, V vocabulary, L layers.
+ */
+
+/** Weights by the name that Hugging Face's current checkpoints give them, prefixes and all (`model.layers.0.mlp.up_proj.weight`). */
+export type Weights = Readonly<Record<string, tf.Variable>>;
+
+/** Attention as the caller wants it: over packed segments, or against a cache. Models do not know which. */
+export type Attend = (layer: number, q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, options: AttentionOptions) => tf.Tensor3D;
+
+export interface ForwardInput {
+  /** int32 [T] */
+  tokens: tf.Tensor1D;
+  /** int32 [T]: each token's place in its own sequence, from 0. */
+  positions: tf.Tensor1D;
+  attend: Attend;
+  /**
+   * Called with activations by name; returns what the model goes on with (itself, or a changed tensor). Names are stable:
+   * `embed` [T, D], `blocks.N.attn.out` [T, D], `blocks.N.mlp.act` [T, F], `blocks.N.mlp.out` [T, D],
+   * `blocks.N.out` [T, D] (the residual stream after block N), `norm` [T, D] (after the last norm).
+   */
+  tap?: (name: string, value: tf.Tensor2D) => tf.Tensor2D;
+}
+
+/** What every architecture's parsed config has. */
+export interface BaseConfig {
+  modelType: string;
+  layers: number;
+  width: number;
+  heads: number;
+  keyValueHeads: number;
+  headWidth: number;
+  /** Rows of the embedding: at least the tokenizer's size. */
+  vocabulary: number;
+  /** Longest sequence that the model knows. */
+  maxPositions: number;
+  /** Sliding windows that its layers use (none: empty). */
+  windows: readonly number[];
+  /** Whether the head is the embedding. */
+  tiedHead: boolean;
+}
+
+/** One model family, in one file named by its `model_type`. */
+export interface Architecture<C extends BaseConfig = BaseConfig> {
+  /** Every spelling of `model_type` that means this family. */
+  modelTypes: readonly string[];
+  /**
+   * Reads a Hugging Face config.json. Values that would change the result and are not supported are refused by name.
+   * @throws UserError naming the file and the field
+   */
+  parseConfig(json: Readonly<Record<string, unknown>>, file: string): C;
+  /** Every weight's name and shape. */
+  weightShapes(config: C): Readonly<Record<string, readonly number[]>>;
+  /** The current name of a checkpoint's tensor, or `null` for a buffer to skip (old prefixes, `attn.bias`, `rotary_emb.inv_freq`). */
+  canonicalName(name: string, config: C): string | null;
+  /** Final hidden states, after the last norm: [T, D]. */
+  forward(weights: Weights, config: C, input: ForwardInput): tf.Tensor2D;
+  /** The output head: its weight [V, D] and what is done to the logits. */
+  head(weights: Weights, config: C): { weight: tf.Tensor2D; options: HeadOptions };
+}
+
+/** A loaded model: architecture, config, weights on the engine's device. */
+export interface Model {
+  architecture: Architecture;
+  config: BaseConfig;
+  weights: Weights;
+  /** config.json as read, written back when the model is saved. */
+  rawConfig: Readonly<Record<string, unknown>>;
+  /** The folder it came from; other files (tokenizer) are copied from there when it is saved. */
+  folder: string;
+  /** Identifies weights and config: part of every cache key and of eval.json. */
+  contentHash: string;
+}

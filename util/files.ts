@@ -1,0 +1,83 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { UserError } from './errors';
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or folder',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EISDIR: 'is a folder, not a file',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  ENOSPC: 'no space left on the disk',
+  EDQUOT: 'disk quota exceeded',
+  EROFS: 'the file system is read-only',
+  EMFILE: 'too many open files',
+};
+
+/** Turns a file system error into one clear line that names the file; other errors pass through unchanged. */
+export function fileError(error: unknown, action: string, path: string): Error {
+  const code = (error as NodeJS.ErrnoException)?.code;
+  if (code === undefined) return error instanceof Error ? error : new Error(String(error));
+  return new UserError(`cannot ${action} ${path}: ${REASONS[code] ?? code}`);
+}
+
+/** The text of a UTF-8 file. @throws UserError naming the file */
+export async function readText(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
+  } catch (error) {
+    throw fileError(error, 'read', path);
+  }
+}
+
+/** Parses a JSON file. @throws UserError naming the file and what is wrong */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readText(path);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${path}: not valid JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Writes beside the target, then renames: a reader or a full disk never leaves half a file. Makes parent folders. */
+export async function writeAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.${randomUUID().slice(0, 8)}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(temporary, data);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fileError(error, 'write', path);
+  }
+}
+
+/** sha256 of a list of strings and bytes, as hex. Parts are length-prefixed, so that no two lists collide. */
+export function contentHash(...parts: (string | Uint8Array)[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) {
+    const bytes = typeof part === 'string' ? Buffer.from(part) : part;
+    hash.update(`${bytes.byteLength}:`).update(bytes);
+  }
+  return hash.digest('hex');
+}
+
+/** sha256 of a file, as hex. @throws UserError naming the file */
+export async function fileHash(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  } catch (error) {
+    throw fileError(error, 'read', path);
+  }
+  return hash.digest('hex');
+}
+
+/** Where caches live unless `--cache` says otherwise: `dpo-trainer` in the user's cache folder. */
+export function defaultCacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'dpo-trainer');
+}

@@ -1,0 +1,25 @@
+import { UserError } from '../util/errors';
+import { checkPair } from './checkPair';
+import type { PreferencePair } from './types';
+
+/**
+ * Pairs from JSON lines: one object a line with prompt, chosen and rejected; other fields are ignored, blank lines skipped.
+ * @throws UserError naming file and line
+ */
+export function jsonlPairs(text: string, path: string): PreferencePair[] {
+  const pairs: PreferencePair[] = [];
+  text.split('\n').forEach((line, i) => {
+    if (line.trim() === '') return;
+    const place = `${path}:${i + 1}`;
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch (error) {
+      throw new UserError(`${place}: not valid JSON: ${(error as Error).message}`);
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new UserError(`${place}: a line must be one JSON object with prompt, chosen and rejected`);
+    pairs.push(checkPair(value as Record<string, unknown>, place));
+  });
+  return pairs;
+}

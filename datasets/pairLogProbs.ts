@@ -1,0 +1,45 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { completionLogProbs } from '../models/packedForward';
+import type { Model } from '../models/types';
+import { silent, type Progress } from '../util/progress';
+import { packPairs, packedRows } from './pack';
+import type { TokenizedPair } from './types';
+
+/** Summed log-probabilities of every pair's two completions (their end-of-sequence token included), in the order of the pairs. */
+export interface PairSums {
+  chosen: Float32Array;
+  rejected: Float32Array;
+}
+
+/**
+ * log p(completion | prompt) of every pair under `model`, without gradients.
+ * Batches hold pairs of similar length, the longest first: little padding inside attention, and too little memory shows at once.
+ * @param batchSize pairs at once
+ */
+export async function pairLogProbs(
+  model: Model,
+  pairs: readonly TokenizedPair[],
+  batchSize: number,
+  progress: Progress = silent,
+  stage = 'log-probabilities of pairs',
+): Promise<PairSums> {
+  const order = pairs.map((_, i) => i).sort((a, b) => packedRows(pairs[b]) - packedRows(pairs[a]) || a - b);
+  const chosen = new Float32Array(pairs.length);
+  const rejected = new Float32Array(pairs.length);
+  progress({ stage, done: 0, total: pairs.length });
+  for (let start = 0; start < order.length; start += batchSize) {
+    const batch = order.slice(start, start + batchSize);
+    const sums = tf.tidy(() => {
+      const result = completionLogProbs(model, packPairs(batch.map((i) => pairs[i])));
+      return [result.chosen, result.rejected];
+    });
+    const [chosenValues, rejectedValues] = await Promise.all(sums.map((sum) => sum.data<'float32'>()));
+    tf.dispose(sums);
+    batch.forEach((pair, i) => {
+      chosen[pair] = chosenValues[i];
+      rejected[pair] = rejectedValues[i];
+    });
+    progress({ stage, done: start + batch.length, total: pairs.length });
+  }
+  return { chosen, rejected };
+}

@@ -1,0 +1,538 @@
+// libtorch for Node.js: slots that hold tensors, and one way to call any ATen operator by its name.
+//
+// A tensor is a slot number. `call` converts its arguments by the operator's schema and writes what it made into one shared
+// Int32Array, `meta`, so that a call allocates nothing in JavaScript:
+//   meta[0] = number of results, then a record of 10 numbers a result: slot, ScalarType, rank, sizes (at most 7).
+// A result that is no tensor has slot -1 and its value in `scalars`, a shared Float64Array, at the result's index.
+// All state belongs to one Node-API instance: jest loads the addon once a test file.
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/grad_mode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+#include <node_api.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr int kMaxResults = 4096;
+constexpr int kRecord = 10;
+constexpr int kMaxRank = 7;
+constexpr size_t kMaxArguments = 24;
+
+// How one argument of an operator is converted, worked out once an operator.
+enum class Kind { kTensor, kOptionalTensor, kTensorList, kOptionalTensorList, kInt, kIntList, kFloat, kFloatList, kBool, kBoolList, kScalar, kString, kDevice, kOther };
+
+struct Argument {
+  Kind kind;
+  bool optional;
+  bool hasDefault;
+  c10::IValue defaultValue;
+  std::string name;
+};
+
+struct Operator {
+  c10::OperatorHandle handle;
+  std::string name;
+  std::vector<Argument> arguments;
+};
+
+struct State {
+  std::vector<at::Tensor> slots;
+  std::vector<int32_t> freeSlots;
+  std::vector<Operator> operators;
+  int32_t* meta = nullptr;
+  double* scalars = nullptr;
+  napi_ref metaRef = nullptr;
+  napi_ref scalarsRef = nullptr;
+  int64_t live = 0;
+};
+
+State* stateOf(napi_env env) {
+  void* data = nullptr;
+  napi_get_instance_data(env, &data);
+  return static_cast<State*>(data);
+}
+
+// ---- small conversions; each throws std::runtime_error, which `guarded` turns into a JavaScript error ----
+
+[[noreturn]] void fail(const std::string& message) { throw std::runtime_error(message); }
+
+double toNumber(napi_env env, napi_value value, const char* what) {
+  double number;
+  if (napi_get_value_double(env, value, &number) != napi_ok) fail(std::string(what) + " must be a number");
+  return number;
+}
+
+int64_t toInt(napi_env env, napi_value value, const char* what) { return static_cast<int64_t>(toNumber(env, value, what)); }
+
+bool toBool(napi_env env, napi_value value, const char* what) {
+  bool flag;
+  if (napi_get_value_bool(env, value, &flag) != napi_ok) fail(std::string(what) + " must be true or false");
+  return flag;
+}
+
+std::string toString(napi_env env, napi_value value, const char* what) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) fail(std::string(what) + " must be a string");
+  std::string text(length, '\0');
+  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
+  return text;
+}
+
+bool isMissing(napi_env env, napi_value value) {
+  napi_valuetype type;
+  napi_typeof(env, value, &type);
+  return type == napi_undefined || type == napi_null;
+}
+
+uint32_t listLength(napi_env env, napi_value value, const char* what) {
+  uint32_t length = 0;
+  if (napi_get_array_length(env, value, &length) != napi_ok) fail(std::string(what) + " must be an array");
+  return length;
+}
+
+napi_value element(napi_env env, napi_value list, uint32_t i) {
+  napi_value value;
+  napi_get_element(env, list, i, &value);
+  return value;
+}
+
+napi_value makeInt(napi_env env, int64_t number) {
+  napi_value value;
+  napi_create_int64(env, number, &value);
+  return value;
+}
+
+napi_value undefined(napi_env env) {
+  napi_value value;
+  napi_get_undefined(env, &value);
+  return value;
+}
+
+// ---- slots ----
+
+int32_t store(State* state, at::Tensor tensor) {
+  state->live++;
+  if (!state->freeSlots.empty()) {
+    const int32_t slot = state->freeSlots.back();
+    state->freeSlots.pop_back();
+    state->slots[slot] = std::move(tensor);
+    return slot;
+  }
+  state->slots.push_back(std::move(tensor));
+  return static_cast<int32_t>(state->slots.size() - 1);
+}
+
+at::Tensor& slotAt(State* state, int64_t slot, const char* what) {
+  if (slot < 0 || slot >= static_cast<int64_t>(state->slots.size()) || !state->slots[slot].defined())
+    fail(std::string("internal: ") + what + ": no tensor in slot " + std::to_string(slot));
+  return state->slots[slot];
+}
+
+at::Tensor& tensorAt(napi_env env, State* state, napi_value value, const char* what) { return slotAt(state, toInt(env, value, what), what); }
+
+void describe(State* state, int index, int32_t slot) {
+  const at::Tensor& tensor = state->slots[slot];
+  int32_t* record = state->meta + 1 + index * kRecord;
+  record[0] = slot;
+  record[1] = static_cast<int32_t>(tensor.scalar_type());
+  if (tensor.dim() > kMaxRank) fail("internal: a tensor of rank " + std::to_string(tensor.dim()));
+  record[2] = static_cast<int32_t>(tensor.dim());
+  for (int64_t i = 0; i < tensor.dim(); i++) record[3 + i] = static_cast<int32_t>(tensor.size(i));
+}
+
+// ---- operators ----
+
+Kind kindOf(const c10::TypePtr& type) {
+  switch (type->kind()) {
+    case c10::TypeKind::TensorType: return Kind::kTensor;
+    case c10::TypeKind::IntType:
+    case c10::TypeKind::SymIntType:
+    case c10::TypeKind::ScalarTypeType:
+    case c10::TypeKind::LayoutType:
+    case c10::TypeKind::MemoryFormatType: return Kind::kInt;
+    case c10::TypeKind::FloatType: return Kind::kFloat;
+    case c10::TypeKind::BoolType:
+    case c10::TypeKind::SymBoolType: return Kind::kBool;
+    case c10::TypeKind::NumberType: return Kind::kScalar;
+    case c10::TypeKind::StringType: return Kind::kString;
+    case c10::TypeKind::DeviceObjType: return Kind::kDevice;
+    case c10::TypeKind::ListType: {
+      const auto& inner = type->expectRef<c10::ListType>().getElementType();
+      if (inner->kind() == c10::TypeKind::OptionalType) return Kind::kOptionalTensorList;
+      switch (kindOf(inner)) {
+        case Kind::kTensor: return Kind::kTensorList;
+        case Kind::kInt: return Kind::kIntList;
+        case Kind::kFloat: return Kind::kFloatList;
+        case Kind::kBool: return Kind::kBoolList;
+        default: return Kind::kOther;
+      }
+    }
+    default: return Kind::kOther;
+  }
+}
+
+c10::Scalar toScalar(napi_env env, napi_value value, const char* what) {
+  napi_valuetype type;
+  napi_typeof(env, value, &type);
+  if (type == napi_boolean) return c10::Scalar(toBool(env, value, what));
+  const double number = toNumber(env, value, what);
+  const int64_t whole = static_cast<int64_t>(number);
+  return std::abs(number) < 9e15 && static_cast<double>(whole) == number ? c10::Scalar(whole) : c10::Scalar(number);
+}
+
+c10::IValue convert(napi_env env, State* state, const Argument& argument, napi_value value) {
+  const char* what = argument.name.c_str();
+  if (isMissing(env, value)) {
+    if (argument.hasDefault) return argument.defaultValue;
+    if (argument.optional) return c10::IValue();
+    fail(std::string("argument ") + what + " is missing");
+  }
+  switch (argument.kind) {
+    case Kind::kTensor:
+    case Kind::kOptionalTensor: return tensorAt(env, state, value, what);
+    case Kind::kTensorList: {
+      const uint32_t length = listLength(env, value, what);
+      std::vector<at::Tensor> list;
+      list.reserve(length);
+      for (uint32_t i = 0; i < length; i++) list.push_back(tensorAt(env, state, element(env, value, i), what));
+      return list;
+    }
+    case Kind::kOptionalTensorList: {
+      const uint32_t length = listLength(env, value, what);
+      c10::List<std::optional<at::Tensor>> list;
+      for (uint32_t i = 0; i < length; i++) {
+        napi_value item = element(env, value, i);
+        list.push_back(isMissing(env, item) ? std::optional<at::Tensor>() : tensorAt(env, state, item, what));
+      }
+      return list;
+    }
+    case Kind::kInt: return toInt(env, value, what);
+    case Kind::kFloat: return toNumber(env, value, what);
+    case Kind::kBool: return toBool(env, value, what);
+    case Kind::kScalar: return toScalar(env, value, what);
+    case Kind::kString: return toString(env, value, what);
+    case Kind::kDevice: return c10::Device(toString(env, value, what));
+    case Kind::kIntList: {
+      const uint32_t length = listLength(env, value, what);
+      std::vector<int64_t> list(length);
+      for (uint32_t i = 0; i < length; i++) list[i] = toInt(env, element(env, value, i), what);
+      return list;
+    }
+    case Kind::kFloatList: {
+      const uint32_t length = listLength(env, value, what);
+      std::vector<double> list(length);
+      for (uint32_t i = 0; i < length; i++) list[i] = toNumber(env, element(env, value, i), what);
+      return list;
+    }
+    case Kind::kBoolList: {
+      const uint32_t length = listLength(env, value, what);
+      c10::List<bool> list;
+      for (uint32_t i = 0; i < length; i++) list.push_back(toBool(env, element(env, value, i), what));
+      return list;
+    }
+    default: fail(std::string("internal: argument ") + what + " is of a type that the binding does not convert");
+  }
+}
+
+/** operator(name, overload): the number of an operator such as ("aten::add", "Tensor"). */
+napi_value operatorNumber(napi_env env, State* state, size_t, napi_value* args) {
+  const std::string name = toString(env, args[0], "name");
+  const std::string overload = toString(env, args[1], "overload");
+  auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
+  if (!handle) fail("this libtorch has no operator " + name + (overload.empty() ? "" : "." + overload));
+  Operator entry{*handle, overload.empty() ? name : name + "." + overload, {}};
+  for (const auto& argument : handle->schema().arguments()) {
+    c10::TypePtr type = argument.type();
+    const bool optional = type->kind() == c10::TypeKind::OptionalType;
+    if (optional) type = type->expectRef<c10::OptionalType>().getElementType();
+    Kind kind = kindOf(type);
+    if (kind == Kind::kTensor && optional) kind = Kind::kOptionalTensor;
+    const auto& value = argument.default_value();
+    entry.arguments.push_back({kind, optional, value.has_value(), value.value_or(c10::IValue()), entry.name + "(" + argument.name() + ")"});
+  }
+  state->operators.push_back(std::move(entry));
+  return makeInt(env, static_cast<int64_t>(state->operators.size() - 1));
+}
+
+int pushResult(State* state, int index, c10::IValue& value) {
+  if (index >= kMaxResults) fail("internal: an operator returned more than " + std::to_string(kMaxResults) + " values");
+  if (value.isTensor()) {
+    at::Tensor tensor = std::move(value).toTensor();
+    if (!tensor.defined()) {
+      state->meta[1 + index * kRecord] = -1;
+      state->scalars[index] = 0;
+      return index + 1;
+    }
+    describe(state, index, store(state, std::move(tensor)));
+    return index + 1;
+  }
+  if (value.isTensorList()) {
+    for (const at::Tensor& tensor : value.toTensorVector()) {
+      c10::IValue item(tensor);
+      index = pushResult(state, index, item);
+    }
+    return index;
+  }
+  state->meta[1 + index * kRecord] = -1;
+  state->scalars[index] = value.isScalar() ? value.toScalar().toDouble() : value.isSymInt() ? static_cast<double>(value.toSymInt().expect_int()) : 0;
+  return index + 1;
+}
+
+/** call(operator, ...arguments): results go to `meta`; arguments left out take the schema's defaults. */
+napi_value call(napi_env env, State* state, size_t count, napi_value* args) {
+  const int64_t number = toInt(env, args[0], "operator");
+  if (number < 0 || number >= static_cast<int64_t>(state->operators.size())) fail("internal: no operator " + std::to_string(number));
+  const Operator& op = state->operators[number];
+  if (count - 1 > op.arguments.size()) fail("internal: too many arguments for " + op.name);
+  torch::jit::Stack stack;
+  stack.reserve(op.arguments.size());
+  for (size_t i = 0; i < op.arguments.size(); i++) {
+    if (i + 1 < count) {
+      stack.push_back(convert(env, state, op.arguments[i], args[i + 1]));
+    } else if (op.arguments[i].hasDefault) {
+      stack.push_back(op.arguments[i].defaultValue);
+    } else if (op.arguments[i].optional) {
+      stack.emplace_back();
+    } else {
+      fail("internal: " + op.arguments[i].name + " is missing");
+    }
+  }
+  if (at::GradMode::is_enabled()) {
+    op.handle.callBoxed(stack);
+  } else {
+    // nothing is being recorded: skip autograd's kernels altogether
+    at::AutoDispatchBelowADInplaceOrView guard;
+    op.handle.callBoxed(stack);
+  }
+  int results = 0;
+  for (c10::IValue& value : stack) results = pushResult(state, results, value);
+  state->meta[0] = results;
+  return undefined(env);
+}
+
+// ---- slots from JavaScript ----
+
+napi_value freeSlot(napi_env env, State* state, size_t, napi_value* args) {
+  const int64_t slot = toInt(env, args[0], "slot");
+  slotAt(state, slot, "free").reset();
+  state->freeSlots.push_back(static_cast<int32_t>(slot));
+  state->live--;
+  return undefined(env);
+}
+
+/** alias(slot): a second slot for the same tensor. */
+napi_value alias(napi_env env, State* state, size_t, napi_value* args) {
+  at::Tensor tensor = tensorAt(env, state, args[0], "alias");
+  return makeInt(env, store(state, std::move(tensor)));
+}
+
+/** shape(slot): writes the slot's record to meta as result 0. */
+napi_value shape(napi_env env, State* state, size_t, napi_value* args) {
+  const int64_t slot = toInt(env, args[0], "slot");
+  slotAt(state, slot, "shape");
+  describe(state, 0, static_cast<int32_t>(slot));
+  return undefined(env);
+}
+
+napi_value liveSlots(napi_env env, State* state, size_t, napi_value*) { return makeInt(env, state->live); }
+
+struct Bytes {
+  void* data;
+  size_t length;
+};
+
+Bytes bytesOf(napi_env env, napi_value value) {
+  bool typed = false;
+  napi_is_typedarray(env, value, &typed);
+  if (!typed) fail("internal: expected a typed array");
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+  napi_value buffer;
+  size_t offset;
+  napi_get_typedarray_info(env, value, &type, &length, &data, &buffer, &offset);
+  static constexpr size_t kWidths[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
+  return {data, length * kWidths[type]};
+}
+
+std::vector<int64_t> sizesOf(napi_env env, napi_value value) {
+  std::vector<int64_t> sizes(listLength(env, value, "shape"));
+  for (uint32_t i = 0; i < sizes.size(); i++) sizes[i] = toInt(env, element(env, value, i), "shape");
+  return sizes;
+}
+
+/** fromBytes(typedArray, type of the bytes, shape, stored type, device): copies. */
+napi_value fromBytes(napi_env env, State* state, size_t, napi_value* args) {
+  const Bytes bytes = bytesOf(env, args[0]);
+  const auto given = static_cast<at::ScalarType>(toInt(env, args[1], "dtype"));
+  const std::vector<int64_t> sizes = sizesOf(env, args[2]);
+  const auto stored = static_cast<at::ScalarType>(toInt(env, args[3], "stored dtype"));
+  const c10::Device device(toString(env, args[4], "device"));
+  int64_t count = 1;
+  for (const int64_t size : sizes) count *= size;
+  if (static_cast<size_t>(count) * c10::elementSize(given) != bytes.length)
+    fail("internal: " + std::to_string(bytes.length) + " bytes for a tensor of " + std::to_string(count) + " elements");
+  if (device.is_cuda()) at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
+  at::AutoDispatchBelowADInplaceOrView guard;
+  at::Tensor source = at::from_blob(bytes.data, sizes, at::TensorOptions().dtype(given));
+  at::Tensor target = at::empty(sizes, at::TensorOptions().dtype(stored).device(device));
+  target.copy_(source);
+  return makeInt(env, store(state, std::move(target)));
+}
+
+/** toBytes(slot, typedArray, type of the bytes): copies out, converting, waiting for the device. */
+napi_value toBytes(napi_env env, State* state, size_t, napi_value* args) {
+  const at::Tensor& tensor = tensorAt(env, state, args[0], "toBytes");
+  const Bytes bytes = bytesOf(env, args[1]);
+  const auto wanted = static_cast<at::ScalarType>(toInt(env, args[2], "dtype"));
+  if (static_cast<size_t>(tensor.numel()) * c10::elementSize(wanted) != bytes.length)
+    fail("internal: " + std::to_string(bytes.length) + " bytes for a tensor of " + std::to_string(tensor.numel()) + " elements");
+  at::AutoDispatchBelowADInplaceOrView guard;
+  at::Tensor target = at::from_blob(bytes.data, tensor.sizes(), at::TensorOptions().dtype(wanted));
+  target.copy_(tensor.detach());
+  return undefined(env);
+}
+
+// ---- autograd ----
+
+/** recording(on): switches libtorch's autograd; returns what it was. */
+napi_value recording(napi_env env, State*, size_t, napi_value* args) {
+  const bool before = at::GradMode::is_enabled();
+  at::GradMode::set_enabled(toBool(env, args[0], "on"));
+  napi_value value;
+  napi_get_boolean(env, before, &value);
+  return value;
+}
+
+napi_value requiresGrad(napi_env env, State* state, size_t, napi_value* args) {
+  tensorAt(env, state, args[0], "requiresGrad").set_requires_grad(toBool(env, args[1], "on"));
+  return undefined(env);
+}
+
+/** detach(slot, leaf): the same data outside the graph, in a new slot; a leaf collects a gradient. */
+napi_value detach(napi_env env, State* state, size_t, napi_value* args) {
+  at::Tensor tensor = tensorAt(env, state, args[0], "detach").detach();
+  if (toBool(env, args[1], "leaf")) tensor.set_requires_grad(true);
+  return makeInt(env, store(state, std::move(tensor)));
+}
+
+/** needsGrad(slot): whether the tensor hangs on the graph. */
+napi_value needsGrad(napi_env env, State* state, size_t, napi_value* args) {
+  napi_value value;
+  napi_get_boolean(env, tensorAt(env, state, args[0], "needsGrad").requires_grad(), &value);
+  return value;
+}
+
+/** backward(roots, gradients or null, keepGraph): adds to the leaves' gradients. */
+napi_value backward(napi_env env, State* state, size_t, napi_value* args) {
+  torch::autograd::variable_list roots, gradients;
+  for (uint32_t i = 0; i < listLength(env, args[0], "roots"); i++) roots.push_back(tensorAt(env, state, element(env, args[0], i), "root"));
+  if (!isMissing(env, args[1]))
+    for (uint32_t i = 0; i < listLength(env, args[1], "gradients"); i++) gradients.push_back(tensorAt(env, state, element(env, args[1], i), "gradient"));
+  torch::autograd::backward(roots, gradients, toBool(env, args[2], "keepGraph"));
+  return undefined(env);
+}
+
+/** takeGrad(slot): moves a leaf's gradient into a slot of its own; -1 where there is none. */
+napi_value takeGrad(napi_env env, State* state, size_t, napi_value* args) {
+  at::Tensor& tensor = tensorAt(env, state, args[0], "takeGrad");
+  at::Tensor grad = tensor.grad();
+  tensor.mutable_grad().reset();
+  return makeInt(env, grad.defined() ? store(state, std::move(grad)) : -1);
+}
+
+// ---- the machine ----
+
+napi_value cudaDevices(napi_env env, State*, size_t, napi_value*) {
+  return makeInt(env, at::globalContext().hasCUDA() ? static_cast<int64_t>(at::detail::getCUDAHooks().deviceCount()) : 0);
+}
+
+napi_value threads(napi_env env, State*, size_t count, napi_value* args) {
+  if (count > 0) at::set_num_threads(static_cast<int>(toInt(env, args[0], "threads")));
+  return makeInt(env, at::get_num_threads());
+}
+
+napi_value seed(napi_env env, State*, size_t, napi_value* args) {
+  at::manual_seed(static_cast<uint64_t>(toInt(env, args[0], "seed")));
+  return undefined(env);
+}
+
+// ---- registration ----
+
+using Function = napi_value (*)(napi_env, State*, size_t, napi_value*);
+
+template <Function f, size_t required>
+napi_value guarded(napi_env env, napi_callback_info info) {
+  size_t count = kMaxArguments;
+  napi_value args[kMaxArguments];
+  napi_get_cb_info(env, info, &count, args, nullptr, nullptr);
+  std::string message;
+  try {
+    if (count < required) fail("internal: too few arguments");
+    if (count > kMaxArguments) fail("internal: too many arguments");
+    return f(env, stateOf(env), count, args);
+  } catch (const c10::Error& error) {
+    message = error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  napi_throw_error(env, nullptr, message.c_str());
+  return nullptr;
+}
+
+template <Function f, size_t required>
+void define(napi_env env, napi_value exports, const char* name) {
+  napi_value function;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, guarded<f, required>, nullptr, &function);
+  napi_set_named_property(env, exports, name, function);
+}
+
+template <typename T>
+T* shared(napi_env env, napi_value exports, const char* name, napi_typedarray_type type, size_t length, napi_ref* reference) {
+  void* data = nullptr;
+  napi_value buffer, array;
+  napi_create_arraybuffer(env, length * sizeof(T), &data, &buffer);
+  napi_create_typedarray(env, type, length, buffer, 0, &array);
+  napi_create_reference(env, array, 1, reference);
+  napi_set_named_property(env, exports, name, array);
+  return static_cast<T*>(data);
+}
+
+napi_value initialise(napi_env env, napi_value exports) {
+  State* state = new State();
+  napi_set_instance_data(
+      env, state, [](napi_env, void* data, void*) { delete static_cast<State*>(data); }, nullptr);
+  state->meta = shared<int32_t>(env, exports, "meta", napi_int32_array, 1 + kMaxResults * kRecord, &state->metaRef);
+  state->scalars = shared<double>(env, exports, "scalars", napi_float64_array, kMaxResults, &state->scalarsRef);
+  at::GradMode::set_enabled(false);
+  define<operatorNumber, 2>(env, exports, "operator");
+  define<call, 1>(env, exports, "call");
+  define<freeSlot, 1>(env, exports, "free");
+  define<alias, 1>(env, exports, "alias");
+  define<shape, 1>(env, exports, "shape");
+  define<liveSlots, 0>(env, exports, "liveSlots");
+  define<fromBytes, 5>(env, exports, "fromBytes");
+  define<toBytes, 3>(env, exports, "toBytes");
+  define<recording, 1>(env, exports, "recording");
+  define<requiresGrad, 2>(env, exports, "requiresGrad");
+  define<detach, 2>(env, exports, "detach");
+  define<needsGrad, 1>(env, exports, "needsGrad");
+  define<backward, 3>(env, exports, "backward");
+  define<takeGrad, 1>(env, exports, "takeGrad");
+  define<cudaDevices, 0>(env, exports, "cudaDevices");
+  define<threads, 0>(env, exports, "threads");
+  define<seed, 1>(env, exports, "seed");
+  return exports;
+}
+
+}  // namespace
+
+NAPI_MODULE(dpo_torch, initialise)

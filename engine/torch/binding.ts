@@ -1,0 +1,135 @@
+/** A tensor in libtorch: a number that the binding knows. A slot is freed once, by whoever owns it. */
+export type Slot = number & { readonly __slot: true };
+
+/** What the compiled `binding.cc` exports. */
+export interface Binding {
+  readonly meta: Int32Array;
+  readonly scalars: Float64Array;
+  operator(name: string, overload: string): number;
+  call(operator: number, ...args: unknown[]): void;
+  free(slot: Slot): void;
+  alias(slot: Slot): Slot;
+  shape(slot: Slot): void;
+  liveSlots(): number;
+  fromBytes(bytes: ArrayBufferView, type: number, shape: readonly number[], stored: number, device: string): Slot;
+  toBytes(slot: Slot, bytes: ArrayBufferView, type: number): void;
+  recording(on: boolean): boolean;
+  requiresGrad(slot: Slot, on: boolean): void;
+  detach(slot: Slot, leaf: boolean): Slot;
+  needsGrad(slot: Slot): boolean;
+  backward(roots: readonly Slot[], gradients: readonly Slot[] | null, keepGraph: boolean): void;
+  takeGrad(slot: Slot): Slot | -1;
+  cudaDevices(): number;
+  threads(count?: number): number;
+  seed(seed: number): void;
+}
+
+/** c10::ScalarType, the numbers that operators take for a dtype. */
+export const scalarType = { uint8: 0, int8: 1, int16: 2, int32: 3, int64: 4, float16: 5, float32: 6, float64: 7, bool: 11, bfloat16: 15 } as const;
+
+const RECORD = 10;
+
+/** An operator of libtorch as a function; a second result and more come from `atenMany`. */
+export type Aten = (...args: unknown[]) => Slot;
+
+let binding: Binding | undefined;
+let created: Slot[] | undefined;
+
+/** Loads the compiled addon; once a process (once a test file under jest). */
+export function loadBinding(path: string): Binding {
+  binding ??= require(path) as Binding;
+  return binding;
+}
+
+/** The addon. @throws when it is not loaded: a bug of ours */
+export function torch(): Binding {
+  if (!binding) throw new Error('internal: the torch binding is not loaded');
+  return binding;
+}
+
+function resultSlot(index: number): Slot {
+  return torch().meta[1 + index * RECORD] as Slot;
+}
+
+/**
+ * The operator `aten::name.overload` as a function that returns its first result; any further ones are freed.
+ * Arguments follow the operator's schema: tensors are slots, `undefined` takes the schema's default.
+ * @example const add = aten('add.Tensor'); const sum = add(a, b);
+ */
+export function aten(name: string): Aten {
+  const many = atenMany(name);
+  return (...args) => {
+    const [first, ...rest] = many(...args);
+    rest.forEach(freeSlot);
+    return first;
+  };
+}
+
+/** The same, returning every tensor that the operator returns (a list of tensors counts one by one). */
+export function atenMany(name: string): (...args: unknown[]) => Slot[] {
+  const [base, overload = ''] = name.split('.');
+  const full = base.includes('::') ? base : `aten::${base}`;
+  let owner: Binding | undefined;
+  let operator = -1;
+  return (...args) => {
+    const addon = torch();
+    if (owner !== addon) {
+      operator = addon.operator(full, overload);
+      owner = addon;
+    }
+    addon.call(operator, ...args);
+    const count = addon.meta[0];
+    const slots: Slot[] = [];
+    for (let i = 0; i < count; i++) {
+      const slot = resultSlot(i);
+      if (slot < 0) continue;
+      slots.push(slot);
+      created?.push(slot);
+    }
+    return slots;
+  };
+}
+
+/** Frees a slot early inside `scoped`, or one that `scoped` let out. */
+export function freeSlot(slot: Slot): void {
+  if (created) {
+    const at = created.lastIndexOf(slot);
+    if (at >= 0) created.splice(at, 1);
+  }
+  torch().free(slot);
+}
+
+/** Counts a slot made by other means than `aten` among those that `scoped` frees. */
+export function track(slot: Slot): Slot {
+  created?.push(slot);
+  return slot;
+}
+
+/** Runs `f` and frees every slot that it made but the ones it returns. */
+export function scoped<T extends Slot | readonly Slot[] | void>(f: () => T): T {
+  const outer = created;
+  const mine: Slot[] = [];
+  created = mine;
+  let kept: readonly Slot[] = [];
+  try {
+    const result = f();
+    kept = result === undefined ? [] : Array.isArray(result) ? (result as Slot[]) : [result as Slot];
+    return result;
+  } finally {
+    created = outer;
+    for (const slot of mine) if (!kept.includes(slot)) torch().free(slot);
+    // a kept slot that f did not make itself belongs to someone else already
+    if (outer) for (const slot of kept) if (mine.includes(slot)) outer.push(slot);
+  }
+}
+
+/** The shape and c10::ScalarType of a slot. */
+export function describe(slot: Slot): { shape: number[]; type: number } {
+  const addon = torch();
+  addon.shape(slot);
+  const meta = addon.meta;
+  const rank = meta[3];
+  const shape = new Array<number>(rank);
+  for (let i = 0; i < rank; i++) shape[i] = meta[4 + i];
+  return { shape, type: meta[2] };
+}

@@ -6,7 +6,7 @@ const mayImport = {
   engine: ['util'],
   losses: ['engine', 'util'],
   models: ['engine', 'util'],
-  datasets: ['models', 'util'],
+  datasets: ['models', 'engine', 'util'],
   trainer: ['datasets', 'models', 'losses', 'engine', 'util'],
   eval: ['datasets', 'models', 'losses', 'engine', 'util'],
   interpret: ['datasets', 'models', 'losses', 'engine', 'util'],

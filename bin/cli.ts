@@ -72,6 +72,7 @@ function barProgress(stream: NodeJS.WriteStream): { progress: Progress; stop(): 
   const clock = stageClock();
   let bar: SingleBar | undefined;
   let stage = '';
+  // cleared and drawn afresh after each printed line: cli-progress goes back to where it started, wherever the text is by then
   const stop = (): void => {
     bar?.stop();
     bar = undefined;
@@ -86,21 +87,25 @@ function barProgress(stream: NodeJS.WriteStream): { progress: Progress; stop(): 
       bar = new SingleBar({
         stream,
         format: (_options, _params, payload: { event: ProgressEvent; left: string }) =>
-          barLine(payload.event, payload.left, stream.columns ?? 80),
+          barLine(payload.event, payload.left, stream.columns || 80),
         // a bar that redraws by timer would hold the process open; every report redraws at most this often
         fps: 10,
         forceRedraw: false,
         hideCursor: false,
+        clearOnComplete: true,
         noTTYOutput: false,
         gracefulExit: false,
       });
       bar.start(event.total, event.done, { event, left });
-      clearBar = () => stream.write('\r\x1b[K');
+      clearBar = stop;
     } else {
       bar.setTotal(event.total);
       bar.update(event.done, { event, left });
     }
-    if (event.done >= event.total) stop();
+    if (event.done >= event.total) {
+      stop();
+      stream.write(`${plainLine(event, '')}\n`);
+    }
   };
   return { progress, stop };
 }
@@ -119,9 +124,13 @@ function lineProgress(stream: NodeJS.WriteStream): { progress: Progress; stop():
     stage = event.stage;
     shownAt = now;
     shownDone = event.done;
-    stream.write(`${[`${event.stage} ${event.done}/${event.total}`, ...shownFields(event), ...(left ? [left] : [])].join(', ')}\n`);
+    stream.write(`${plainLine(event, left)}\n`);
   };
   return { progress, stop: () => {} };
+}
+
+function plainLine(event: ProgressEvent, left: string): string {
+  return [`${event.stage} ${event.done}/${event.total}`, ...shownFields(event), ...(left ? [left] : [])].join(', ');
 }
 
 /** `stage ███░░░ 12/60, loss 0.52, 3 min left`, cut to the terminal's width. */

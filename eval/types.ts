@@ -25,6 +25,8 @@ export interface Score {
   score: number | null;
   /** Mean log-likelihood a token under the fluency model, in nats; null without one. */
   logLikelihood: number | null;
+  /** What further scorers gave, by their name; columns `score:NAME` of scores.arrow. */
+  others?: Readonly<Record<string, number | null>>;
 }
 
 /** Scores texts for toxicity. */
@@ -74,7 +76,10 @@ export interface PreferenceFigures {
   loss: number | null;
 }
 
-/** eval.json */
+/**
+ * eval.json. The folder also holds prompts.jsonl (promptsFile.ts, `writePromptsFile`): the prompts that were continued, which dpo-compare
+ * needs to tell whether two runs had the same, and to show.
+ */
 export interface EvalResults {
   version: 1;
   model: { name: string; hash: string };
@@ -86,6 +91,13 @@ export interface EvalResults {
     /** Over scored languages; the mean of each figure. */
     mean: Omit<ToxicityFigures, 'prompts' | 'samples' | 'scored'> | null;
     unscored: string[];
+    /** The same figures by each further scorer. */
+    others?: {
+      scorer: { name: string; revision: string };
+      languages: Record<string, ToxicityFigures>;
+      mean: Omit<ToxicityFigures, 'prompts' | 'samples' | 'scored'> | null;
+      unscored: string[];
+    }[];
   };
   retrieval?: { languages: Record<string, RetrievalFigures> };
   preference?: PreferenceFigures;

@@ -22,6 +22,9 @@ export interface ForwardInput {
    * Called with activations by name; returns what the model goes on with (itself, or a changed tensor). Names are stable:
    * `embed` [T, D], `blocks.N.attn.out` [T, D], `blocks.N.mlp.act` [T, F], `blocks.N.mlp.out` [T, D],
    * `blocks.N.out` [T, D] (the residual stream after block N), `norm` [T, D] (after the last norm).
+   * `attn.out` and `mlp.out` are what is added to the residual stream. Values inside a block (`attn.out`, `mlp.act`, `mlp.out`)
+   * and what a tap makes of them are freed when the block ends: `tf.keep` what must outlive it. `embed`, `blocks.N.out` and
+   * `norm` live as long as the caller's own `tidy`.
    */
   tap?: (name: string, value: tf.Tensor2D) => tf.Tensor2D;
 }
@@ -59,6 +62,8 @@ export interface Architecture<C extends BaseConfig = BaseConfig> {
   canonicalName(name: string, config: C): string | null;
   /** Final hidden states, after the last norm: [T, D]. */
   forward(weights: Weights, config: C, input: ForwardInput): tf.Tensor2D;
+  /** config.json to write beside the weights under their canonical names, where it is not the one that was read. */
+  savedConfig?(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
   /** The output head: its weight [V, D] and what is done to the logits. */
   head(weights: Weights, config: C): { weight: tf.Tensor2D; options: HeadOptions };
 }

@@ -1,0 +1,120 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type * as tf from '@tensorflow/tfjs-core';
+import { currentEngine } from '../engine/engine';
+import { UserError } from '../util/errors';
+import { contentHash, defaultCacheFolder, fileError, readText } from '../util/files';
+import { silent, type Progress } from '../util/progress';
+import { nearest } from '../util/suggest';
+import { openCheckpoint, type Checkpoint } from './checkpointFiles';
+import { text } from './configFields';
+import { architectureFor } from './registry';
+import { rememberedHash } from './rememberedHash';
+import type { Architecture, BaseConfig, Model } from './types';
+
+export interface LoadOptions {
+  /** Whether the weights are to be trained: they keep a float32 master copy whatever the precision. */
+  trainable: boolean;
+  /** Where hashes of weight files are remembered. */
+  cacheFolder?: string;
+}
+
+/**
+ * Loads a Hugging Face folder onto the current engine: config.json, and weights in one or several safetensors files.
+ * Free it with `disposeModel`.
+ * @throws UserError for a folder, config or weight that is missing, unknown, damaged or of the wrong shape
+ */
+export async function loadModel(folder: string, options: LoadOptions, progress: Progress = silent): Promise<Model> {
+  const { architecture, config, rawConfig, configText } = await readConfig(folder);
+  const checkpoint = await openCheckpoint(folder);
+  const weights: Record<string, tf.Variable> = {};
+  try {
+    const stored = matchWeights(architecture, config, checkpoint, folder);
+    const hashes = [];
+    for (const path of checkpoint.paths) hashes.push(await rememberedHash(path, options.cacheFolder ?? defaultCacheFolder()));
+    const engine = currentEngine();
+    for (const [i, { name, storedName, shape }] of stored.entries()) {
+      progress({ stage: 'loading the model', done: i, total: stored.length });
+      const values = await checkpoint.fileOf.get(storedName)!.read(storedName);
+      weights[name] = engine.parameter(values, shape, options.trainable);
+    }
+    progress({ stage: 'loading the model', done: stored.length, total: stored.length });
+    return { architecture, config, weights, rawConfig, folder, contentHash: contentHash(configText, ...hashes) };
+  } catch (error) {
+    Object.values(weights).forEach((weight) => weight.dispose());
+    throw error;
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** Frees a model's weights. */
+export function disposeModel(model: Model): void {
+  Object.values(model.weights).forEach((weight) => weight.dispose());
+}
+
+interface ParsedConfig {
+  architecture: Architecture;
+  config: BaseConfig;
+  rawConfig: Readonly<Record<string, unknown>>;
+  configText: string;
+}
+
+/** A folder's config.json, parsed by its architecture. @throws UserError naming the file and the field */
+export async function readConfig(folder: string): Promise<ParsedConfig> {
+  let isFolder: boolean;
+  try {
+    isFolder = (await stat(folder)).isDirectory();
+  } catch (error) {
+    throw fileError(error, 'read model folder', folder);
+  }
+  if (!isFolder) throw new UserError(`${folder}: is a file; a model is a folder with config.json and model.safetensors`);
+  const file = join(folder, 'config.json');
+  const configText = await readText(file);
+  let json: unknown;
+  try {
+    json = JSON.parse(configText);
+  } catch (error) {
+    throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new UserError(`${file}: must hold a JSON object`);
+  const rawConfig = json as Record<string, unknown>;
+  const architecture = architectureFor(text({ json: rawConfig, file }, 'model_type'), file);
+  return { architecture, config: architecture.parseConfig(rawConfig, file), rawConfig, configText };
+}
+
+interface StoredWeight {
+  name: string;
+  storedName: string;
+  shape: readonly number[];
+}
+
+/** Every weight of the model with the tensor that holds it, all checked before any is read. */
+function matchWeights(architecture: Architecture, config: BaseConfig, checkpoint: Checkpoint, folder: string): StoredWeight[] {
+  const shapes = architecture.weightShapes(config);
+  const storedNames = new Map<string, string>();
+  for (const [storedName, { path, entries }] of checkpoint.fileOf) {
+    const name = architecture.canonicalName(storedName, config);
+    if (name === null) continue;
+    if (!Object.hasOwn(shapes, name)) {
+      const guess = nearest(name, Object.keys(shapes));
+      throw new UserError(
+        `${path}: unknown weight ${storedName} [${entries.get(storedName)!.shape.join(', ')}]: a ${config.modelType} of this config has none${guess ? `; the nearest is ${guess} [${shapes[guess].join(', ')}]` : ''}`,
+      );
+    }
+    const other = storedNames.get(name);
+    if (other !== undefined) throw new UserError(`${path}: ${storedName} and ${other} both hold the weight ${name}`);
+    storedNames.set(name, storedName);
+  }
+  return Object.entries(shapes).map(([name, shape]) => {
+    const storedName = storedNames.get(name);
+    if (storedName === undefined)
+      throw new UserError(`${folder}: weight ${name} [${shape.join(', ')}] is missing from its safetensors files`);
+    const { path, entries } = checkpoint.fileOf.get(storedName)!;
+    const found = entries.get(storedName)!.shape;
+    if (found.length !== shape.length || found.some((length, axis) => length !== shape[axis])) {
+      throw new UserError(`${path}: weight ${storedName} has shape [${found.join(', ')}], config.json makes it [${shape.join(', ')}]`);
+    }
+    return { name, storedName, shape };
+  });
+}

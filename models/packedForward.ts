@@ -1,0 +1,94 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { attentionIndex, packedAttention, type AttentionLayout } from '../engine/ops/attention';
+import { tokenLogProbs } from '../engine/ops/tokenLogProbs';
+import { UserError } from '../util/errors';
+import type { ForwardInput, Model } from './types';
+
+/** Sequences in one row of T tokens, without padding. */
+export interface PackedTokens {
+  /** [T] */
+  tokens: Int32Array;
+  /** [T]: each token's place in its own sequence. */
+  positions: Int32Array;
+  layout: AttentionLayout;
+}
+
+/** What `completionLogProbs` needs of a packed batch of B pairs (datasets/types.ts PackedBatch). */
+export interface CompletionTargets extends PackedTokens {
+  pairs: number;
+  /** [N]: the row that predicts each target. */
+  predictors: Int32Array;
+  /** [N] */
+  targets: Int32Array;
+  /** [N]: b for pair b's chosen completion, B + b for its rejected one. */
+  sequences: Int32Array;
+}
+
+export interface CompletionLogProbs {
+  /** [B]: log-probability of each chosen completion, the sum over its tokens. */
+  chosen: tf.Tensor1D;
+  /** [B] */
+  rejected: tf.Tensor1D;
+  /** [N]: of each target. */
+  perToken: tf.Tensor1D;
+}
+
+/** Positions and attention of independent sequences, one after the other. */
+export function sequenceLayout(lengths: readonly number[]): { positions: Int32Array; layout: AttentionLayout } {
+  const rows = lengths.reduce((sum, length) => sum + length, 0);
+  const positions = new Int32Array(rows);
+  let row = 0;
+  for (const length of lengths) for (let i = 0; i < length; i++) positions[row++] = i;
+  const all = Int32Array.from({ length: rows }, (_, i) => i);
+  const segmentLengths = Int32Array.from(lengths);
+  return { positions, layout: { rows, queryRows: all, queryLengths: segmentLengths, keyRows: all, keyLengths: segmentLengths } };
+}
+
+/** Rejects what the model has no embedding for, before a kernel reads out of bounds. @throws UserError */
+function checkRange(model: Model, { tokens, positions }: PackedTokens): void {
+  const { vocabulary, maxPositions } = model.config;
+  for (let row = 0; row < tokens.length; row++) {
+    if (tokens[row] < 0 || tokens[row] >= vocabulary) {
+      throw new UserError(
+        `token id ${tokens[row]} is beyond the embedding of ${model.folder}: it has ${vocabulary} rows; the tokenizer belongs to another model`,
+      );
+    }
+    if (positions[row] >= maxPositions) {
+      throw new UserError(
+        `a sequence of at least ${positions[row] + 1} tokens is longer than the context of ${model.folder}: ${maxPositions} tokens`,
+      );
+    }
+  }
+}
+
+/**
+ * Final hidden states of a packed batch: [T, D], after the last norm.
+ * @throws UserError for a token id beyond the embedding or a position beyond the context
+ */
+export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInput['tap']): tf.Tensor2D {
+  checkRange(model, batch);
+  return tf.tidy(() => {
+    const index = attentionIndex(batch.layout, model.config.windows);
+    return model.architecture.forward(model.weights, model.config, {
+      tokens: tf.tensor1d(batch.tokens, 'int32'),
+      positions: tf.tensor1d(batch.positions, 'int32'),
+      attend: (_layer, q, k, v, options) => packedAttention(q, k, v, index, options),
+      ...(tap && { tap }),
+    });
+  });
+}
+
+/**
+ * Log-probabilities of a batch's completions; logits exist for completion tokens alone.
+ * @throws UserError as `packedHidden`
+ */
+export function completionLogProbs(model: Model, batch: CompletionTargets): CompletionLogProbs {
+  return tf.tidy(() => {
+    const hidden = packedHidden(model, batch);
+    const { weight, options } = model.architecture.head(model.weights, model.config);
+    const rows = tf.gather(hidden, tf.tensor1d(batch.predictors, 'int32'));
+    const perToken = tokenLogProbs(rows, weight, tf.tensor1d(batch.targets, 'int32'), options);
+    const sums = tf.unsortedSegmentSum(perToken, tf.tensor1d(batch.sequences, 'int32'), 2 * batch.pairs);
+    return { chosen: tf.slice(sums, 0, batch.pairs), rejected: tf.slice(sums, batch.pairs, batch.pairs), perToken };
+  });
+}

@@ -1,0 +1,29 @@
+import { UserError } from '../util/errors';
+import { lookup } from '../util/suggest';
+import { gemma3 } from './gemma3';
+import { gpt2 } from './gpt2';
+import type { Architecture } from './types';
+
+/** Every architecture, by file name. */
+const architectures = { gemma3, gpt2 } as const;
+
+/** Each spelling of `model_type`. */
+const byModelType: Readonly<Record<string, Architecture>> = Object.fromEntries(
+  Object.values(architectures).flatMap((architecture) =>
+    // an architecture only ever sees configs of its own parseConfig
+    architecture.modelTypes.map((modelType) => [modelType, architecture as unknown as Architecture]),
+  ),
+);
+
+/**
+ * The architecture for a `model_type`.
+ * @param file config.json, for the error
+ * @throws UserError listing the known ones and the nearest
+ */
+export function architectureFor(modelType: string, file: string): Architecture {
+  try {
+    return lookup(byModelType, modelType, 'model_type');
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${file}: ${error.message}`) : error;
+  }
+}

@@ -28,6 +28,22 @@ export const selectedLogProbs = fused('selectedLogProbs', (values: tf.Tensor2D, 
 /** Logits held at once: 2^27 of them, half a gigabyte in float32. More rows than that go chunk by chunk. */
 const LOGITS_AT_ONCE = 2 ** 27;
 
+/** As `tokenLogProbs`, chunk size given; the fused operation behind it. */
+export const chunkedLogProbs = fused(
+  'chunkedLogProbs',
+  (hidden: tf.Tensor2D, head: tf.Tensor2D, targets: tf.Tensor1D, options: HeadOptions, chunkRows: number): tf.Tensor1D => {
+    const rows = hidden.shape[0];
+    const chunk = (h: tf.Tensor2D, w: tf.Tensor2D, t: tf.Tensor1D) => selectedLogProbs(logits(h, w, options), t);
+    if (rows <= chunkRows) return chunk(hidden, head, targets);
+    const starts = Array.from({ length: Math.ceil(rows / chunkRows) }, (_, i) => i * chunkRows);
+    // all slices before all chunks: the engine then pushes the chunks' gradients back through the model once, together
+    const parts = starts.map((start) => tf.slice(hidden, [start, 0], [Math.min(chunkRows, rows - start), hidden.shape[1]]));
+    return tf.concat(
+      starts.map((start, i) => currentEngine().recomputed(chunk, [parts[i], head, tf.slice(targets, [start], [parts[i].shape[0]])])),
+    );
+  },
+);
+
 /**
  * The log-probability of each target under its row's next-token distribution, without ever holding more logits than a chunk:
  * where there are several chunks, each is computed again in the backward pass.
@@ -41,14 +57,5 @@ export function tokenLogProbs(
   options: HeadOptions = {},
   chunkRows = Math.max(1, Math.floor(LOGITS_AT_ONCE / head.shape[0])),
 ): tf.Tensor1D {
-  const rows = hidden.shape[0];
-  const chunk = (h: tf.Tensor2D, w: tf.Tensor2D, t: tf.Tensor1D) => selectedLogProbs(logits(h, w, options), t);
-  if (rows <= chunkRows) return chunk(hidden, head, targets);
-  const parts: tf.Tensor1D[] = [];
-  for (let start = 0; start < rows; start += chunkRows) {
-    const size = Math.min(chunkRows, rows - start);
-    const part = tf.slice(hidden, [start, 0], [size, hidden.shape[1]]);
-    parts.push(currentEngine().recomputed(chunk, [part, head, tf.slice(targets, [start], [size])]));
-  }
-  return tf.concat(parts);
+  return chunkedLogProbs(hidden, head, targets, options, chunkRows);
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Precision } from '../engine';
-import { type Slot, describe, freeSlot, scalarType, scoped, torch } from './binding';
+import { type Slot, describe, freeSlot, scalarType, scoped, torch, track } from './binding';
 
 /*
  * How a kernel is written (engine/torch/kernels/*.ts):
@@ -38,7 +38,9 @@ const storedTypes: Readonly<Record<string, number>> = { float32: scalarType.floa
 /** tfjs's dtype for a result of libtorch's. */
 function dtypeOf(type: number): tf.DataType {
   if (type === scalarType.bool) return 'bool';
-  return type === scalarType.float32 || type === scalarType.bfloat16 || type === scalarType.float16 || type === scalarType.float64 ? 'float32' : 'int32';
+  return type === scalarType.float32 || type === scalarType.bfloat16 || type === scalarType.float16 || type === scalarType.float64
+    ? 'float32'
+    : 'int32';
 }
 
 /** A tfjs backend whose tensors are libtorch's. */
@@ -80,6 +82,31 @@ export class TorchBackend extends tf.KernelBackend {
 
   setMaster(tensor: { dataId: tf.DataId }, master: Slot): void {
     this.entry(tensor.dataId).master = master;
+  }
+
+  /** Whether the tensor hangs on the graph that is being recorded. */
+  needsGrad(tensor: { dataId: tf.DataId }): boolean {
+    return torch().needsGrad(this.slotOf(tensor));
+  }
+
+  /** A new slot for the same data. */
+  alias(tensor: { dataId: tf.DataId }): Slot {
+    return track(torch().alias(this.slotOf(tensor)));
+  }
+
+  upload(values: Float32Array, shape: readonly number[]): Slot {
+    return torch().fromBytes(values, scalarType.float32, shape, scalarType.float32, this.device);
+  }
+
+  readFloats(slot: Slot): Float32Array {
+    const values = new Float32Array(tf.util.sizeFromShape(describe(slot).shape));
+    torch().toBytes(slot, values, scalarType.float32);
+    return values;
+  }
+
+  /** A tfjs variable that owns the slot. */
+  variable(slot: Slot, trainable: boolean): tf.Variable {
+    return tf.tidy(() => tf.variable(this.tensor(slot), trainable));
   }
 
   /** Gives a slot to tfjs as a tensor's data. */
@@ -174,7 +201,8 @@ function hostValues(values: tf.backend_util.BackendValues, shape: number[], dtyp
   // tfjs writes null for a tensor to be filled later, and plain arrays for small ones
   const given: ArrayLike<number> = (values as ArrayLike<number> | null) ?? new Float32Array(tf.util.sizeFromShape(shape));
   const name = Object.prototype.toString.call(given);
-  if (dtype === 'float32') return [name === '[object Float32Array]' ? (given as Float32Array) : Float32Array.from(given), scalarType.float32];
+  if (dtype === 'float32')
+    return [name === '[object Float32Array]' ? (given as Float32Array) : Float32Array.from(given), scalarType.float32];
   if (dtype === 'int32') return [name === '[object Int32Array]' ? (given as Int32Array) : Int32Array.from(given), scalarType.int32];
   return [name === '[object Uint8Array]' ? (given as Uint8Array) : Uint8Array.from(given), scalarType.uint8];
 }

@@ -449,6 +449,13 @@ napi_value takeGrad(napi_env env, State* state, size_t, napi_value* args) {
   return makeInt(env, grad.defined() ? store(state, std::move(grad)) : -1);
 }
 
+/** ensureGrad(slot): a leaf's gradient in a slot of its own, made of zeros where there is none yet; adding to it in place counts. */
+napi_value ensureGrad(napi_env env, State* state, size_t, napi_value* args) {
+  at::Tensor& tensor = tensorAt(env, state, args[0], "ensureGrad");
+  if (!tensor.grad().defined()) tensor.mutable_grad() = at::zeros_like(tensor.detach());
+  return makeInt(env, store(state, tensor.grad()));
+}
+
 // ---- the machine ----
 
 napi_value cudaDevices(napi_env env, State*, size_t, napi_value*) {
@@ -527,6 +534,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<needsGrad, 1>(env, exports, "needsGrad");
   define<backward, 3>(env, exports, "backward");
   define<takeGrad, 1>(env, exports, "takeGrad");
+  define<ensureGrad, 1>(env, exports, "ensureGrad");
   define<cudaDevices, 0>(env, exports, "cudaDevices");
   define<threads, 0>(env, exports, "threads");
   define<seed, 1>(env, exports, "seed");

@@ -19,13 +19,25 @@ export interface Binding {
   needsGrad(slot: Slot): boolean;
   backward(roots: readonly Slot[], gradients: readonly Slot[] | null, keepGraph: boolean): void;
   takeGrad(slot: Slot): Slot | -1;
+  ensureGrad(slot: Slot): Slot;
   cudaDevices(): number;
   threads(count?: number): number;
   seed(seed: number): void;
 }
 
 /** c10::ScalarType, the numbers that operators take for a dtype. */
-export const scalarType = { uint8: 0, int8: 1, int16: 2, int32: 3, int64: 4, float16: 5, float32: 6, float64: 7, bool: 11, bfloat16: 15 } as const;
+export const scalarType = {
+  uint8: 0,
+  int8: 1,
+  int16: 2,
+  int32: 3,
+  int64: 4,
+  float16: 5,
+  float32: 6,
+  float64: 7,
+  bool: 11,
+  bfloat16: 15,
+} as const;
 
 const RECORD = 10;
 

@@ -1,0 +1,160 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import { type ActivationName } from '../ops/activations';
+import { type AttentionIndex, type AttentionOptions, cachedAttention, packedAttention } from '../ops/attention';
+import type { TorchBackend } from './backend';
+import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped } from './binding';
+import { embeddingRows, gradientMode, withoutRecording } from './recorder';
+
+const op = {
+  add: aten('add.Tensor'),
+  addNumber: aten('add.Scalar'),
+  addmm: aten('addmm'),
+  cat: aten('cat'),
+  cast: aten('to.dtype'),
+  copyInto: aten('copy_'),
+  embedding: aten('embedding'),
+  expand: aten('expand'),
+  gelu: aten('gelu'),
+  gather: aten('gather'),
+  indexSelect: aten('index_select'),
+  layerNorm: atenMany('native_layer_norm'),
+  linear: aten('linear'),
+  logSoftmax: aten('log_softmax.int'),
+  mul: aten('mul.Tensor'),
+  relu: aten('relu'),
+  reshape: aten('reshape'),
+  rmsNorm: aten('rms_norm'),
+  attention: aten('scaled_dot_product_attention'),
+  select: aten('select.int'),
+  silu: aten('silu'),
+  slice: aten('slice.Tensor'),
+  squeeze: aten('squeeze.dim'),
+  sub: aten('sub.Tensor'),
+  transpose: aten('transpose.int'),
+  unsqueeze: aten('unsqueeze'),
+  view: aten('view'),
+};
+
+function activate(x: Slot, name: ActivationName): Slot {
+  switch (name) {
+    case 'gelu':
+      return op.gelu(x, 'none');
+    case 'gelu_tanh':
+      return op.gelu(x, 'tanh');
+    case 'silu':
+      return op.silu(x);
+    case 'relu':
+      return op.relu(x);
+  }
+}
+
+/** Brings a slot to another's floating type; the same slot where it has it already. */
+function like(x: Slot, other: Slot): Slot {
+  const { type } = describe(other);
+  return describe(x).type === type ? x : op.cast(x, type);
+}
+
+/** [N, V] logits → [N] log-probabilities of the targets, in float32. */
+export function selectedLogProbs(values: Slot, targets: Slot): Slot {
+  const logProbs = op.logSoftmax(values, 1, scalarType.float32);
+  return op.squeeze(op.gather(logProbs, 1, op.unsqueeze(targets, 1)), 1);
+}
+
+/** The torch backend's kernels for engine/ops, by name. */
+export function fusedKernels(backend: TorchBackend) {
+  const slot = (tensor: tf.Tensor): Slot => backend.slotOf(tensor);
+  const give = <T extends tf.Tensor>(f: () => Slot): T => backend.tensor<T>(scoped(f));
+
+  /** Rows [T, H, D] → [S, H, longest, D] by the index. */
+  const segmented = (x: tf.Tensor3D, rows: tf.Tensor1D, segments: number, longest: number): Slot => {
+    const [, heads, width] = x.shape;
+    return op.transpose(op.view(op.indexSelect(slot(x), 0, slot(rows)), [segments, longest, heads, width]), 1, 2);
+  };
+
+  /** [S, Hk, K, D] → [S, H, K, D]; with one key/value head a view, else a copy. */
+  const shared = (x: Slot, groups: number): Slot => {
+    if (groups === 1) return x;
+    const [segments, heads, length, width] = describe(x).shape;
+    const repeated = op.expand(op.unsqueeze(x, 2), [segments, heads, groups, length, width]);
+    return op.reshape(repeated, [segments, heads * groups, length, width]);
+  };
+
+  return {
+    layerNorm: (x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, epsilon: number): tf.Tensor =>
+      give(() => op.layerNorm(slot(x), weight.shape, slot(weight), slot(bias), epsilon)[0]),
+
+    rmsNorm: (x: tf.Tensor, weight: tf.Tensor, epsilon: number, offset: 0 | 1): tf.Tensor =>
+      give(() => op.rmsNorm(slot(x), weight.shape, offset === 0 ? slot(weight) : op.addNumber(slot(weight), offset), epsilon)),
+
+    activation: (x: tf.Tensor, name: ActivationName): tf.Tensor => give(() => activate(slot(x), name)),
+
+    gated: (gate: tf.Tensor, up: tf.Tensor, name: ActivationName): tf.Tensor => give(() => op.mul(activate(slot(gate), name), slot(up))),
+
+    linear: (x: tf.Tensor2D, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor2D =>
+      give(() => op.linear(like(slot(x), slot(weight)), slot(weight), bias && slot(bias))),
+
+    conv1d: (x: tf.Tensor2D, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor2D =>
+      give(() => op.addmm(slot(bias), like(slot(x), slot(weight)), slot(weight))),
+
+    embedding: (ids: tf.Tensor1D, table: tf.Tensor): tf.Tensor2D => {
+      if (gradientMode() !== 'segments' || !backend.needsGrad(table)) return give(() => op.embedding(slot(table), slot(ids)));
+      const rows = withoutRecording(() => op.embedding(slot(table), slot(ids)));
+      return embeddingRows(backend, table, ids, rows) as tf.Tensor2D;
+    },
+
+    rotary: (x: tf.Tensor3D, cos: tf.Tensor2D, sin: tf.Tensor2D): tf.Tensor3D =>
+      give(() => {
+        const half = x.shape[2] / 2;
+        const a = op.slice(slot(x), 2, 0, half);
+        const b = op.slice(slot(x), 2, half, 2 * half);
+        const c = op.unsqueeze(slot(cos), 1);
+        const s = op.unsqueeze(slot(sin), 1);
+        return like(op.cat([op.sub(op.mul(a, c), op.mul(b, s)), op.add(op.mul(b, c), op.mul(a, s))], 2), slot(x));
+      }),
+
+    packedAttention: (q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, index: AttentionIndex, options: AttentionOptions): tf.Tensor3D => {
+      // scaled_dot_product_attention knows no soft cap
+      if (options.softcap) return packedAttention.plain(q, k, v, index, options);
+      return give(() => {
+        const { segments, longestQuery, longestKey } = index;
+        const [, heads, width] = q.shape;
+        const groups = heads / k.shape[1];
+        const mask = index.masks.get(options.window ?? 0);
+        if (!mask) throw new Error(`internal: no mask for window ${options.window}; name it to attentionIndex`);
+        const queries = segmented(q, index.queries, segments, longestQuery);
+        const keys = shared(segmented(k, index.keys, segments, longestKey), groups);
+        const values = shared(segmented(v, index.keys, segments, longestKey), groups);
+        const out = op.attention(queries, keys, values, like(slot(mask), queries), 0, false, options.scale);
+        const rows = op.reshape(op.transpose(out, 1, 2), [segments * longestQuery, heads, width]);
+        return op.indexSelect(rows, 0, slot(index.results));
+      });
+    },
+
+    cachedAttention: (
+      q: tf.Tensor3D,
+      keys: tf.Tensor4D,
+      values: tf.Tensor4D,
+      mask: tf.Tensor4D,
+      options: AttentionOptions,
+    ): tf.Tensor3D => {
+      if (options.softcap) return cachedAttention.plain(q, keys, values, mask, options);
+      const [rows, heads, width] = q.shape;
+      const groups = heads / keys.shape[1];
+      // the query heads that share a key/value head stand as that head's queries: nothing is repeated
+      return give(() => {
+        const queries = op.view(slot(q), [rows, keys.shape[1], groups, width]);
+        const out = op.attention(queries, slot(keys), slot(values), like(slot(mask), queries), 0, false, options.scale);
+        return op.reshape(out, [rows, heads, width]);
+      });
+    },
+
+    /** In place. */
+    cacheWrite: (cache: tf.Tensor4D, place: number, entry: tf.Tensor3D): tf.Tensor4D =>
+      give(() => {
+        freeSlot(op.copyInto(op.select(slot(cache), 2, place), slot(entry)));
+        return backend.alias(cache);
+      }),
+
+    selectedLogProbs: (values: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D => give(() => selectedLogProbs(slot(values), slot(targets))),
+  };
+}

@@ -1,0 +1,62 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Engine, Precision } from '../engine';
+import { registerFused } from '../fused';
+import { TorchBackend } from './backend';
+import { type Slot, aten, freeSlot, loadBinding, scalarType } from './binding';
+import { bindingPath } from './build';
+import { fusedKernels } from './fusedKernels';
+import { headKernel } from './headKernel';
+import { registerKernels } from './kernels';
+import { locateTorch } from './locate';
+import { recomputed, valueAndGrads } from './recorder';
+import { updateKernels } from './updateKernels';
+
+const cast = aten('to.dtype');
+
+let registered: TorchBackend | undefined;
+
+/**
+ * Starts libtorch as tfjs's backend `torch`.
+ * @param device `cpu` or `cuda:N`
+ * @throws UserError where torch or its addon is missing, or the device is not there
+ */
+export async function torchEngine(device: string, precision: Precision): Promise<Engine> {
+  const torch = locateTorch();
+  const binding = loadBinding(bindingPath(torch));
+  if (registered && (registered.device !== device || registered.precision !== precision))
+    throw new Error('internal: one process runs one torch engine; device and precision cannot change');
+  if (!registered) {
+    const backend = new TorchBackend(device, precision);
+    registered = backend;
+    tf.registerBackend('torch', () => backend);
+    registerKernels();
+    registerFused('torch', { ...fusedKernels(backend), ...headKernel(backend), ...updateKernels(backend) });
+  }
+  const backend = registered;
+  await tf.setBackend('torch');
+  const workers = device === 'cpu' ? `, ${binding.threads()} threads` : '';
+  return {
+    name: 'torch',
+    device,
+    precision,
+    description: `torch ${torch.version} on ${device}${workers}, ${precision}`,
+    parameter: (values, shape, trainable) => parameter(backend, values, shape, trainable),
+    readParameter: (weight) => backend.readFloats(backend.masterOf(weight)),
+    valueAndGrads: (f, weights) => valueAndGrads(backend, f, weights),
+    recomputed: (f, inputs) => recomputed(backend, f, inputs),
+  };
+}
+
+/** How many CUDA devices this torch sees. */
+export function cudaDevices(): number {
+  return loadBinding(bindingPath(locateTorch())).cudaDevices();
+}
+
+function parameter(backend: TorchBackend, values: Float32Array, shape: readonly number[], trainable: boolean): tf.Variable {
+  const master: Slot = backend.upload(values, shape);
+  if (backend.floating === scalarType.float32) return backend.variable(master, trainable);
+  const weight = backend.variable(cast(master, backend.floating), trainable);
+  if (trainable) backend.setMaster(weight, master);
+  else freeSlot(master);
+  return weight;
+}

@@ -57,10 +57,7 @@ test("ParaDetox's own table: shared words become the prompt, equal sides are dro
     { prompt: 'Im Not gonna sell the', chosen: ' picture', rejected: ' fucking picture' },
     { prompt: 'he said "no"', chosen: ' .', rejected: ' , idiot' },
   ]);
-  expect(notes).toEqual([
-    'ParaDetox: 3 of 4 rows share a beginning, which becomes the prompt',
-    'dropped, since both sides are equal: 1',
-  ]);
+  expect(notes).toEqual(['ParaDetox: 3 of 4 rows share a beginning, which becomes the prompt', 'dropped, since both sides are equal: 1']);
 });
 
 test('a shared beginning leaves at least one word a side', () => {

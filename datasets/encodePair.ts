@@ -1,0 +1,32 @@
+import type { TextTokenizer } from '../models/tokenizer';
+import type { PreferencePair, TokenizedPair } from './types';
+
+/** Part of every tokenised cache's key: raise it when `encodePair` changes what it gives. */
+export const ENCODING_VERSION = 1;
+
+/**
+ * Token ids of a pair, as TRL 1.16's DPOTrainer makes them: prompt, prompt + chosen and prompt + rejected are each tokenised
+ * whole, and the completions start where the three part. That is before the prompt's end where its last letters merge with
+ * the completion's first ones. A beginning-of-sequence token comes from the tokenizer's own template; each completion
+ * ends with one end-of-sequence token (TRL gives two where the template adds one as well).
+ */
+export function encodePair(tokenizer: TextTokenizer, pair: PreferencePair): TokenizedPair {
+  const prompt = tokenizer.encode(pair.prompt, { specialTokens: true });
+  const [chosen, rejected] = [pair.chosen, pair.rejected].map((completion) => {
+    const ids = tokenizer.encode(pair.prompt + completion, { specialTokens: true });
+    return ids.at(-1) === tokenizer.eosId ? ids : [...ids, tokenizer.eosId];
+  });
+  const shared = Math.min(commonPrefix(prompt, chosen), commonPrefix(prompt, rejected));
+  return {
+    prompt: Int32Array.from(prompt.slice(0, shared)),
+    chosen: Int32Array.from(chosen.slice(shared)),
+    rejected: Int32Array.from(rejected.slice(shared)),
+  };
+}
+
+function commonPrefix(a: readonly number[], b: readonly number[]): number {
+  const most = Math.min(a.length, b.length);
+  let n = 0;
+  while (n < most && a[n] === b[n]) n++;
+  return n;
+}

@@ -149,16 +149,15 @@ function shownFields(event: ProgressEvent): string[] {
   });
 }
 
-/** The time left of each stage, from the pace since its first report. */
+/** The time left of each stage, from the pace since its first report; other stages in between (evaluations) count as part of it. */
 function stageClock(): (event: ProgressEvent) => string {
-  let stage = '';
-  let start = { time: 0, done: 0 };
+  const starts = new Map<string, { time: number; done: number }>();
   return (event) => {
     const now = Date.now();
-    if (event.stage !== stage) {
-      stage = event.stage;
-      start = { time: now, done: event.done };
-    }
+    const known = starts.get(event.stage);
+    const start = known && known.done <= event.done ? known : { time: now, done: event.done };
+    starts.set(event.stage, start);
+    if (event.done >= event.total) starts.delete(event.stage);
     if (event.done <= start.done || event.done >= event.total) return '';
     const seconds = ((now - start.time) / 1000 / (event.done - start.done)) * (event.total - event.done);
     return `${duration(seconds)} left`;

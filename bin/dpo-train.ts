@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+import yargs from 'yargs';
+import { flagName, resolveRunConfig, runConfigSchema } from '../trainer/runConfig';
+import { cliProgress, note, print, runCli, usageErrors } from './cli';
+
+/** A key of the schema as JSON Schema shows it. */
+interface OptionSchema {
+  type?: string;
+  enum?: string[];
+  description?: string;
+  default?: unknown;
+}
+
+const toOption = (schema: OptionSchema) => ({
+  type: schema.type === 'boolean' ? ('boolean' as const) : schema.type === 'string' ? ('string' as const) : ('number' as const),
+  describe: `${schema.description}${schema.enum ? `: ${schema.enum.join(', ')}` : ''}`,
+  requiresArg: schema.type !== 'boolean',
+  // shown in --help only: defaults are the schema's, or flags that nobody gave would override the config file
+  ...(schema.default !== undefined && typeof schema.default !== 'boolean' && { defaultDescription: String(schema.default) }),
+});
+
+async function main(): Promise<void> {
+  const { z } = require('zod') as typeof import('zod');
+  const { properties } = z.toJSONSchema(runConfigSchema, { io: 'input' }) as { properties: Record<string, OptionSchema> };
+  const flags = Object.fromEntries(Object.entries(properties).map(([key, schema]) => [flagName(key), toOption(schema)]));
+  const argv = await yargs(process.argv.slice(2))
+    .scriptName('dpo-train')
+    .usage('$0 --model DIR --train FILE --output DIR [options]\n\nTrains a language model on preference pairs with DPO.')
+    .options({
+      ...flags,
+      config: { type: 'string', describe: 'YAML file of options by the same names; flags override it', requiresArg: true },
+    })
+    .parserConfiguration({ 'duplicate-arguments-array': false, 'boolean-negation': false })
+    .strict()
+    .version(false)
+    .help()
+    .wrap(Math.min(120, process.stdout.columns || 120))
+    .fail(usageErrors([...Object.keys(flags), 'config']))
+    .parse();
+  const given = Object.fromEntries(Object.keys(properties).map((key) => [key, argv[flagName(key)]]));
+  const config = await resolveRunConfig(given, argv.config);
+
+  // loaded only now: --help and wrong options answer at once
+  const { checkRunFolder } = require('../trainer/runFolder') as typeof import('../trainer/runFolder');
+  await checkRunFolder(config);
+  const { startEngine } = require('../engine/startEngine') as typeof import('../engine/startEngine');
+  const { runTraining } = require('../trainer/runTraining') as typeof import('../trainer/runTraining');
+  const { engine, device, precision } = config;
+  const started = await startEngine({ engine, device: device as 'auto', precision });
+  print(started.description);
+
+  const { progress, stop } = cliProgress();
+  const stopping = stopOnSignals();
+  const outcome = await runTraining(config, { progress, say: print, shouldStop: stopping });
+  stop();
+  if (outcome.modelFolder !== undefined) {
+    print(`model: ${outcome.modelFolder}`);
+    print(`metrics: ${config.output}/metrics.jsonl`);
+    return;
+  }
+  const goOn = `--resume (or: dpo-train --config ${config.output}/config.json --resume)`;
+  if (outcome.step === 0) note('stopped before the first step; what was computed is in the cache: run the same command again');
+  else note(`stopped after step ${outcome.step} of ${outcome.totalSteps}; go on with the same command and ${goOn}`);
+  process.exitCode = 130;
+}
+
+/** The first Ctrl-C (or SIGTERM) asks the run to end at the step's end, the second ends it at once. */
+function stopOnSignals(): () => boolean {
+  let asked = false;
+  const onSignal = (): void => {
+    if (asked) process.exit(130);
+    asked = true;
+    note('stopping at the end of this step, with a checkpoint (again: stop at once, without)');
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return () => asked;
+}
+
+runCli(main);

@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { z } from 'zod';
+import { readSafetensors, writeSafetensors, type SafetensorsFile } from '../models/safetensors';
+import { saveModel } from '../models/saveModel';
+import type { Model } from '../models/types';
+import { UserError } from '../util/errors';
+import { fileError, readJson, writeAtomic } from '../util/files';
+import type { Optimizer } from './optimizer';
+
+const stateSchema = z.object({
+  version: z.literal(1),
+  step: z.int().min(1),
+  /** Times over the training pairs so far. */
+  epoch: z.number(),
+  numTokens: z.int(),
+  /** Metrics of the steps since the last line of the log. */
+  window: z.array(z.array(z.number())),
+  /** The seed; with the step it fixes every batch to come, so that no generator's state needs keeping. */
+  seed: z.int(),
+  /** Content hashes of the model that the run started from, and of the training pairs' token ids. */
+  modelHash: z.string(),
+  dataHash: z.string(),
+  config: z.record(z.string(), z.unknown()),
+});
+
+/** state.json of a checkpoint. */
+export type CheckpointState = z.output<typeof stateSchema>;
+
+const manifestSchema = z.object({ version: z.literal(1), files: z.record(z.string(), z.int()) });
+
+export interface Checkpoint {
+  state: CheckpointState;
+  /** A whole model folder in Hugging Face's layout: `dpo-eval --model` takes it. */
+  modelFolder: string;
+  /** Opens the optimizer's state; close it after reading. */
+  optimizerState(): Promise<SafetensorsFile>;
+}
+
+const TEMPORARY = /^\.step-.*\.tmp$/;
+
+/**
+ * Writes `<output>/checkpoints/step-N/`: model/, optimizer.safetensors, state.json and, last, manifest.json with every file's size. It is
+ * made in a temporary folder and renamed, so that a step-N folder is whole or absent.
+ * @param keep keeps only so many checkpoints, the latest; all when undefined
+ * @returns the folder
+ * @throws UserError naming what could not be written; nothing half written stays
+ */
+export async function saveCheckpoint(
+  output: string,
+  state: CheckpointState,
+  model: Model,
+  optimizer: Optimizer,
+  keep?: number,
+): Promise<string> {
+  const folder = join(output, 'checkpoints');
+  const target = join(folder, `step-${state.step}`);
+  const temporary = join(folder, `.step-${state.step}.${randomUUID().slice(0, 8)}.tmp`);
+  try {
+    await mkdir(temporary, { recursive: true });
+    await saveModel(model, join(temporary, 'model'));
+    await writeSafetensors(join(temporary, 'optimizer.safetensors'), optimizer.state());
+    await writeAtomic(join(temporary, 'state.json'), `${JSON.stringify(state, null, 2)}\n`);
+    const files = await fileSizes(temporary);
+    await writeAtomic(join(temporary, 'manifest.json'), `${JSON.stringify({ version: 1, files }, null, 2)}\n`);
+    await rm(target, { recursive: true, force: true });
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw fileError(error, 'write', target);
+  }
+  if (keep !== undefined) {
+    const steps = await checkpointSteps(folder);
+    for (const step of steps.slice(keep)) await rm(join(folder, `step-${step}`), { recursive: true, force: true });
+  }
+  return target;
+}
+
+/** The latest whole checkpoint of a run folder, if any. Temporary folders that a killed run left are removed. */
+export async function lastCheckpoint(output: string): Promise<Checkpoint | undefined> {
+  const folder = join(output, 'checkpoints');
+  for (const name of await entriesOf(folder)) if (TEMPORARY.test(name)) await rm(join(folder, name), { recursive: true, force: true });
+  for (const step of await checkpointSteps(folder)) {
+    const place = join(folder, `step-${step}`);
+    if (!(await isWhole(place))) continue;
+    const file = join(place, 'state.json');
+    const parsed = stateSchema.safeParse(await readJson(file));
+    if (!parsed.success) throw new UserError(`${file}: ${z.prettifyError(parsed.error).replace(/\s*\n\s*/g, '; ')}`);
+    return {
+      state: parsed.data,
+      modelFolder: join(place, 'model'),
+      optimizerState: () => readSafetensors(join(place, 'optimizer.safetensors')),
+    };
+  }
+  return undefined;
+}
+
+/** Steps of the checkpoints in a folder, the latest first. */
+async function checkpointSteps(folder: string): Promise<number[]> {
+  const names = await entriesOf(folder);
+  return names
+    .flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => b - a);
+}
+
+/** Whether every file that the manifest lists is there in its size. */
+async function isWhole(place: string): Promise<boolean> {
+  try {
+    const { files } = manifestSchema.parse(await readJson(join(place, 'manifest.json')));
+    const sizes = await fileSizes(place);
+    return Object.entries(files).every(([name, size]) => sizes[name] === size);
+  } catch {
+    return false;
+  }
+}
+
+async function fileSizes(folder: string): Promise<Record<string, number>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const sizes = await Promise.all(files.map(async (file) => [relative(folder, file), (await stat(file)).size] as const));
+  return Object.fromEntries(sizes.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw fileError(error, 'read', folder);
+  }
+}

@@ -1,0 +1,33 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { pairLogProbs } from '../datasets/pairLogProbs';
+import type { TokenizedPair } from '../datasets/types';
+import { namedMetrics, pairMetrics } from '../losses/metrics';
+import type { LossOptions, PreferenceLoss } from '../losses/types';
+import type { Model } from '../models/types';
+import { silent, type Progress } from '../util/progress';
+import type { ReferenceLogProbs } from './referenceLogProbs';
+
+export interface EvaluateOptions extends LossOptions {
+  batchSize: number;
+}
+
+/**
+ * Loss and rewards over all evaluation pairs, each pair weighing the same, under TRL's names: `eval_loss`, `eval_rewards/margins`, …
+ * @param reference log-probabilities of these pairs
+ */
+export async function evaluate(
+  model: Model,
+  pairs: readonly TokenizedPair[],
+  reference: ReferenceLogProbs,
+  loss: PreferenceLoss,
+  { batchSize, ...options }: EvaluateOptions,
+  progress: Progress = silent,
+): Promise<Record<string, number>> {
+  const policy = await pairLogProbs(model, pairs, batchSize, progress, 'evaluation');
+  const row = tf.tidy(() => {
+    const upload = (sums: ReferenceLogProbs) => ({ chosen: tf.tensor1d(sums.chosen), rejected: tf.tensor1d(sums.rejected) });
+    const policySums = upload(policy);
+    return pairMetrics(loss.compute(policySums, upload(reference), options), policySums).dataSync();
+  });
+  return Object.fromEntries(Object.entries(namedMetrics([row])).map(([name, value]) => [`eval_${name}`, value]));
+}

@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { saveModel } from '../models/saveModel';
+import type { Model } from '../models/types';
+import { UserError } from '../util/errors';
+import { fileError, writeAtomic } from '../util/files';
+import { writtenConfig, type RunConfig } from './runConfig';
+
+/** What a run makes in its output folder; anything else there is the user's and left alone. */
+const CONTENTS = ['config.json', 'metrics.jsonl', 'checkpoints', 'model'];
+
+/** Refuses an output folder that holds a run, unless told to resume or overwrite it. @throws UserError naming the remedy */
+export async function checkRunFolder({ model, output, resume, overwrite }: RunConfig): Promise<void> {
+  const inside = relative(output, model);
+  if (inside === '' || CONTENTS.some((name) => inside === name || inside.startsWith(`${name}${sep}`))) {
+    throw new UserError(`--model ${model} lies in --output ${output}, which this run writes: give another output folder`);
+  }
+  const found = await stat(output).catch(() => undefined);
+  if (found && !found.isDirectory()) throw new UserError(`--output ${output} is a file; give a folder`);
+  const held = CONTENTS.find((name) => existsSync(join(output, name)));
+  if (held !== undefined && !resume && !overwrite) {
+    throw new UserError(`${output} already holds a run (${held}): --resume goes on with it, --overwrite deletes it`);
+  }
+}
+
+/** Makes the folder, without an earlier run unless this one goes on with it, and writes config.json. @throws UserError */
+export async function prepareRunFolder(config: RunConfig, goesOn: boolean): Promise<void> {
+  try {
+    await mkdir(config.output, { recursive: true });
+    if (!goesOn) for (const name of CONTENTS) await rm(join(config.output, name), { recursive: true, force: true });
+  } catch (error) {
+    throw fileError(error, 'write to', config.output);
+  }
+  await writeAtomic(join(config.output, 'config.json'), `${JSON.stringify(writtenConfig(config), null, 2)}\n`);
+}
+
+/** Writes the trained model to `<output>/model`, whole or not at all. @returns the folder */
+export async function saveFinalModel(output: string, model: Model): Promise<string> {
+  const target = join(output, 'model');
+  const temporary = join(output, `.model.${randomUUID().slice(0, 8)}.tmp`);
+  try {
+    await saveModel(model, temporary);
+    await rm(target, { recursive: true, force: true });
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw fileError(error, 'write', target);
+  }
+  return target;
+}

@@ -1,0 +1,150 @@
+import { join } from 'node:path';
+import { readPairs } from '../datasets/readPairs';
+import { tokenizePairs } from '../datasets/tokenizePairs';
+import type { TokenizedPair } from '../datasets/types';
+import { lossByName } from '../losses/registry';
+import { disposeModel, loadModel, readConfig } from '../models/loadModel';
+import type { Model } from '../models/types';
+import { UserError } from '../util/errors';
+import { contentHash } from '../util/files';
+import type { Progress } from '../util/progress';
+import { batchPlan, pairsInUse, type BatchPlan } from './batchPlan';
+import { lastCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint';
+import { evaluate } from './evaluate';
+import { openMetricsLog } from './metricsLog';
+import { createOptimizer, type Optimizer } from './optimizer';
+import { referenceLogProbs } from './referenceLogProbs';
+import { runConfigKeys, writtenConfig, type RunConfig } from './runConfig';
+import { checkRunFolder, prepareRunFolder, saveFinalModel } from './runFolder';
+import { train, type TrainState } from './train';
+
+/** How a run talks to whoever started it. */
+export interface RunHost {
+  progress: Progress;
+  /** A line for people. */
+  say: (line: string) => void;
+  /** Asked between steps: true ends the run there, with a checkpoint. */
+  shouldStop: () => boolean;
+}
+
+export interface RunOutcome {
+  /** Updates made, of how many. */
+  step: number;
+  totalSteps: number;
+  /** The trained model's folder; absent when the run was stopped. */
+  modelFolder?: string;
+  /** The checkpoint to go on from; absent when the run was stopped before its first step. */
+  checkpointFolder?: string;
+}
+
+/** Options that may change when a run goes on: the rest would make its result one that no single command gives. */
+const MAY_CHANGE = new Set<keyof RunConfig>([
+  ...(['model', 'train', 'eval', 'output', 'epochs', 'maxSteps', 'evalEverySteps', 'saveEverySteps', 'keepCheckpoints'] as const),
+  ...(['logEverySteps', 'engine', 'device', 'precision', 'cache', 'resume', 'overwrite'] as const),
+]);
+
+/**
+ * A whole training run on the current engine, from files to files: data, reference log-probabilities, training, the final model.
+ * @throws UserError for anything wrong with the options or the files they name
+ */
+export async function runTraining(config: RunConfig, host: RunHost): Promise<RunOutcome> {
+  await checkRunFolder(config);
+  const { pairs, evalPairs } = await readData(config, host);
+  const plan = batchPlan(pairs.length, config);
+  const checkpoint = config.resume ? await lastCheckpoint(config.output) : undefined;
+  const base = await loadModel(config.model, { trainable: true, cacheFolder: config.cache }, host.progress);
+  const origin = { modelHash: base.contentHash, dataHash: pairsHash(pairs) };
+  let model = base;
+  let optimizer: Optimizer | undefined;
+  try {
+    if (checkpoint) checkSameRun(config, checkpoint, origin);
+    const options = { cacheFolder: config.cache, batchSize: config.batchSize, shouldStop: host.shouldStop };
+    const reference = await referenceLogProbs(base, pairs, pairsInUse(plan), options, host.progress);
+    const evalReference = evalPairs && (await referenceLogProbs(base, evalPairs, [...evalPairs.keys()], options, host.progress));
+    if (!reference || (evalPairs && !evalReference)) return { step: 0, totalSteps: plan.totalSteps };
+    ({ model, optimizer } = await startingPoint(config, base, checkpoint, host));
+    const start: TrainState = checkpoint?.state ?? { step: 0, numTokens: 0, window: [] };
+    await prepareRunFolder(config, checkpoint !== undefined);
+    const log = await openMetricsLog(join(config.output, 'metrics.jsonl'), start.step);
+    const loss = lossByName(config.loss);
+    let checkpointFolder: string | undefined;
+    const save = async (state: TrainState): Promise<void> => {
+      const epoch = state.step / plan.stepsPerEpoch;
+      const full = { version: 1 as const, ...state, epoch, seed: config.seed, ...origin, config: writtenConfig(config) };
+      checkpointFolder = await saveCheckpoint(config.output, full, model, optimizer!, config.keepCheckpoints);
+    };
+    const evaluateNow = evalPairs && (() => evaluate(model, evalPairs, evalReference!, loss, config, host.progress));
+    announce(config, plan, pairs.length, start.step, host);
+    const run = { config, model, pairs, reference, plan, optimizer, loss, save, evaluate: evaluateNow, log: log.append };
+    const end = await train({ ...run, shouldStop: host.shouldStop, progress: host.progress }, start);
+    const finished = end.step >= plan.totalSteps;
+    if (end.step > start.step && (!finished || config.saveEverySteps > 0)) await save(end);
+    const where = { step: end.step, totalSteps: plan.totalSteps, ...(checkpointFolder !== undefined && { checkpointFolder }) };
+    return finished ? { ...where, modelFolder: await saveFinalModel(config.output, model) } : where;
+  } finally {
+    disposeModel(model);
+    optimizer?.dispose();
+  }
+}
+
+async function readData(config: RunConfig, host: RunHost): Promise<{ pairs: TokenizedPair[]; evalPairs?: TokenizedPair[] }> {
+  const { maxPositions } = (await readConfig(config.model)).config;
+  const read = async (source: string): Promise<TokenizedPair[]> => {
+    const { pairs, notes } = await readPairs(source);
+    for (const note of notes) host.say(note);
+    return tokenizePairs(pairs, { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source }, host.progress);
+  };
+  const pairs = await read(config.train);
+  host.say(`${pairs.length} pairs to train on from ${config.train}`);
+  if (config.eval === undefined) return { pairs };
+  const evalPairs = await read(config.eval);
+  host.say(`${evalPairs.length} pairs to evaluate on from ${config.eval}`);
+  return { pairs, evalPairs };
+}
+
+function pairsHash(pairs: readonly TokenizedPair[]): string {
+  const bytes = (ids: Int32Array): Uint8Array => new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
+  return contentHash(...pairs.flatMap((pair) => [bytes(pair.prompt), bytes(pair.chosen), bytes(pair.rejected)]));
+}
+
+/** Refuses to go on with another model, other data or other options than the run began with. @throws UserError listing them */
+function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Checkpoint['state'], 'modelHash' | 'dataHash'>): void {
+  const differences = runConfigKeys
+    .filter((key) => !MAY_CHANGE.has(key) && config[key] !== state.config[key])
+    .map((key) => `${key} was ${String(state.config[key])}, now ${String(config[key])}`);
+  if (origin.modelHash !== state.modelHash) differences.push(`${config.model} is not the model that the run started from`);
+  if (origin.dataHash !== state.dataHash) differences.push(`${config.train} does not hold the pairs that the run started with`);
+  if (differences.length === 0) return;
+  throw new UserError(`cannot resume ${config.output}: ${differences.join('; ')}; --overwrite starts anew`);
+}
+
+/** The model and optimizer to go on with: the base model's, or the checkpoint's in place of it. */
+async function startingPoint(
+  config: RunConfig,
+  base: Model,
+  checkpoint: Checkpoint | undefined,
+  host: RunHost,
+): Promise<{ model: Model; optimizer: Optimizer }> {
+  if (!checkpoint) return { model: base, optimizer: await createOptimizer(config.optimizer, base.weights) };
+  // freed first: there may be no room for two
+  disposeModel(base);
+  const loaded = await loadModel(checkpoint.modelFolder, { trainable: true, cacheFolder: config.cache }, host.progress);
+  // the tokenizer's files are copied from the base model's folder: the checkpoint may be deleted before the run ends
+  const model = { ...loaded, folder: base.folder };
+  const state = await checkpoint.optimizerState();
+  try {
+    return { model, optimizer: await createOptimizer(config.optimizer, model.weights, state) };
+  } finally {
+    await state.close();
+  }
+}
+
+function announce(config: RunConfig, plan: BatchPlan, pairs: number, step: number, host: RunHost): void {
+  if (step > 0) host.say(`going on after step ${step}`);
+  else if (config.resume) host.say(`no checkpoint in ${config.output} yet: starting at the first step`);
+  const epochs = plan.totalSteps / plan.stepsPerEpoch;
+  host.say(
+    `${plan.totalSteps} steps of ${Math.min(config.batchSize, pairs)} pairs (${epochs.toFixed(2)} epochs), ${config.optimizer}, ` +
+      `learning rate ${config.learningRate} (${config.schedule} after ${config.warmupSteps} steps), beta ${config.beta}; results go to ${config.output}`,
+  );
+}

@@ -1,0 +1,92 @@
+import { setImmediate } from 'node:timers/promises';
+import * as tf from '@tensorflow/tfjs-core';
+import { packPairs } from '../datasets/pack';
+import type { TokenizedPair } from '../datasets/types';
+import { namedMetrics } from '../losses/metrics';
+import type { PreferenceLoss } from '../losses/types';
+import type { Model } from '../models/types';
+import { UserError } from '../util/errors';
+import type { Progress } from '../util/progress';
+import type { BatchPlan } from './batchPlan';
+import type { MetricsLine } from './metricsLog';
+import type { Optimizer } from './optimizer';
+import type { ReferenceLogProbs } from './referenceLogProbs';
+import type { RunConfig } from './runConfig';
+import { scheduleFactor } from './schedule';
+import { trainStep } from './trainStep';
+
+/** Where a run stands: all that it needs beside weights, optimizer state and config to go on. */
+export interface TrainState {
+  /** Updates made. */
+  step: number;
+  /** Tokens trained on; a pair's prompt counts twice, as TRL counts it. */
+  numTokens: number;
+  /** `pairMetrics` of the steps since the last line of the log. */
+  window: number[][];
+}
+
+export interface TrainRun {
+  config: RunConfig;
+  model: Model;
+  pairs: readonly TokenizedPair[];
+  reference: ReferenceLogProbs;
+  plan: BatchPlan;
+  optimizer: Optimizer;
+  loss: PreferenceLoss;
+  log: (line: MetricsLine) => void;
+  /** Figures over the evaluation pairs; absent without such pairs. */
+  evaluate?: (() => Promise<Record<string, number>>) | undefined;
+  save: (state: TrainState) => Promise<void>;
+  shouldStop: () => boolean;
+  progress: Progress;
+}
+
+/** Trains from `start` to the plan's last step, or until told to stop, which it does at a step's end. @returns where the run stands */
+export async function train(run: TrainRun, start: TrainState): Promise<TrainState> {
+  const { config, plan, pairs } = run;
+  const pending: tf.Tensor1D[] = [];
+  let { step, numTokens, window } = start;
+  let shown: Record<string, number> = {};
+  const readPending = async (): Promise<void> => {
+    for (const metrics of pending.splice(0)) {
+      window = [...window, [...(await metrics.data<'float32'>())]];
+      metrics.dispose();
+    }
+  };
+  const spent = { pairs: 0, ms: 0 };
+  while (step < plan.totalSteps && !run.shouldStop()) {
+    const indices = plan.batch(step);
+    const learningRate = config.learningRate * scheduleFactor(config.schedule, step, config.warmupSteps, plan.totalSteps);
+    const began = performance.now();
+    const { metrics, gradNorm } = await trainStep(run, packPairs(indices.map((i) => pairs[i])), indices, learningRate, step + 1);
+    if (!Number.isFinite(gradNorm)) {
+      throw new UserError(`training broke down at step ${step + 1}: the gradients' norm is ${gradNorm}; a lower --learning-rate may help`);
+    }
+    step++;
+    pending.push(metrics);
+    for (const i of indices) numTokens += 2 * pairs[i].prompt.length + pairs[i].chosen.length + pairs[i].rejected.length;
+    spent.pairs += indices.length;
+    spent.ms += performance.now() - began;
+    const last = step === plan.totalSteps;
+    const due = (every: number): boolean => every > 0 && step % every === 0;
+    if (due(config.logEverySteps) || last) {
+      await readPending();
+      const { loss, ...figures } = namedMetrics(window);
+      const epoch = step / plan.stepsPerEpoch;
+      run.log({ step, epoch, loss, learning_rate: learningRate, grad_norm: gradNorm, ...figures, num_tokens: numTokens });
+      shown = { loss, accuracy: figures['rewards/accuracies'], margin: figures['rewards/margins'] };
+      window = [];
+    }
+    if (run.evaluate && (due(config.evalEverySteps) || last)) run.log({ step, ...(await run.evaluate()) });
+    if (due(config.saveEverySteps) && !last) {
+      await readPending();
+      await run.save({ step, numTokens, window });
+    }
+    const pace = (spent.pairs * 1000) / spent.ms;
+    run.progress({ stage: 'training', done: step, total: plan.totalSteps, fields: { ...shown, 'pairs/s': pace } });
+    // signals are heard between turns of the event loop alone
+    await setImmediate();
+  }
+  await readPending();
+  return { step, numTokens, window };
+}

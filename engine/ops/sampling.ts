@@ -1,0 +1,309 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { UserError } from '../../util/errors';
+import { fused } from '../fused';
+
+export interface SamplingOptions {
+  /** Logits are divided by it; 0 takes the most probable token. */
+  temperature: number;
+  /** The smallest set of most probable tokens with at least this mass is kept; 1 keeps all. */
+  topP: number;
+}
+
+/** The tokens that a row keeps, most probable first (equal ones by id), with the running sum of their probabilities. */
+export interface Nucleus {
+  tokens: Int32Array;
+  cumulative: Float64Array;
+}
+
+/** log Σ exp over each row. @param x [R, V]  @returns [R], float32 */
+export const rowLogSumExp = fused('rowLogSumExp', (x: tf.Tensor2D): tf.Tensor1D => tf.logSumExp(x, 1));
+
+/** How many blocks of a row are looked at first, and how many when those hold too little mass; then the whole row. */
+const BLOCKS = [64, 512];
+/** About as wide a block as makes the maxima few and the blocks small. */
+const BLOCK_WIDTH = 64;
+/** Rows up to this many tokens are read back whole. */
+const SMALL_VOCABULARY = 4096;
+/** Values read back at once: a gigabyte's worth of rows would be held twice. */
+const VALUES_AT_ONCE = 2 ** 25;
+/** A sorting key is a value's 32 ordered bits and then the token's 21: together a whole number that a double holds. */
+const TOKEN_RANGE = 2 ** 21;
+
+/**
+ * Draws a token a row by nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751), exactly: the kept set is that of
+ * transformers' TemperatureLogitsWarper and TopPLogitsWarper, over the whole vocabulary, the token that crosses `topP`
+ * included; the draw is the inverse of the kept tokens' distribution function at the row's uniform number.
+ * @param logits [R, V]
+ * @param uniforms numbers in [0, 1), one a draw
+ * @param rows the row of each draw; draw n is from row n by default
+ * @returns a token id a draw
+ * @throws UserError where a row's logits are not finite: the model is broken
+ */
+export function sampleTopP(
+  logits: tf.Tensor2D,
+  uniforms: ArrayLike<number>,
+  options: SamplingOptions,
+  rows?: ArrayLike<number>,
+): Int32Array {
+  const result = new Int32Array(uniforms.length);
+  const rowOf = (draw: number): number => (rows ? rows[draw] : draw);
+  if (options.temperature === 0) {
+    const best = tf.tidy(() => tf.argMax(logits, 1).dataSync<'int32'>());
+    for (let n = 0; n < result.length; n++) result[n] = best[rowOf(n)];
+    return result;
+  }
+  if (options.topP >= 1) return sampleAll(logits, uniforms, options.temperature, rowOf);
+  const kept = nuclei(logits, options);
+  for (let n = 0; n < result.length; n++) result[n] = draw(kept[rowOf(n)], uniforms[n]);
+  return result;
+}
+
+function draw({ tokens, cumulative }: Nucleus, uniform: number): number {
+  return tokens[firstAbove(cumulative, uniform * cumulative[cumulative.length - 1])];
+}
+
+/** The first place whose running sum is above `target`, by bisection; the last where rounding leaves none. */
+function firstAbove(cumulative: ArrayLike<number>, target: number): number {
+  let [low, high] = [0, cumulative.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (cumulative[middle] > target) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/**
+ * Each row's nucleus. The whole row is read on the device alone, for its normaliser and for the maxima of its blocks; the
+ * blocks with the largest maxima come back. Every token more probable than the least of those maxima is in them, since a block left out has
+ * none above it: the nucleus is known once such tokens hold `topP`. Rows where they hold less are looked at more widely.
+ * @param logits [R, V]
+ */
+export function nuclei(logits: tf.Tensor2D, { temperature, topP }: SamplingOptions): Nucleus[] {
+  const [rows, vocabulary] = logits.shape;
+  const kept: Nucleus[] = new Array(rows);
+  tf.tidy(() => {
+    const scaled = temperature === 1 ? logits : (tf.div(logits, temperature) as tf.Tensor2D);
+    const normalisers = rowLogSumExp(scaled).dataSync<'float32'>();
+    checkFinite(normalisers);
+    let open = Array.from({ length: rows }, (_, row) => row);
+    if (vocabulary > SMALL_VOCABULARY) {
+      const width = blockWidth(vocabulary);
+      const blocks = blocked(scaled, width);
+      const count = blocks.shape[1];
+      const maxima: tf.Tensor2D = tf.max(blocks, 2);
+      const flat = tf.reshape<tf.Rank.R2>(blocks, [rows * count, width]);
+      for (const level of BLOCKS.filter((k) => 2 * k <= count)) {
+        if (open.length === 0) break;
+        open = inBatches(open, level * width, (part) => lookInBlocks(flat, maxima, part, level, normalisers, topP, kept));
+      }
+    }
+    inBatches(open, vocabulary, (part) => lookAtAll(scaled, part, normalisers, topP, kept));
+  });
+  return kept;
+}
+
+function checkFinite(normalisers: ArrayLike<number>): void {
+  for (let row = 0; row < normalisers.length; row++)
+    if (!Number.isFinite(normalisers[row]))
+      throw new UserError('the model gives logits that are not finite: its weights are damaged or training has diverged');
+}
+
+/** Goes through rows in parts of bounded size; gives those that are still open. */
+function inBatches(rows: number[], valuesEach: number, look: (part: number[]) => number[]): number[] {
+  const size = Math.max(1, Math.floor(VALUES_AT_ONCE / valuesEach));
+  const open: number[] = [];
+  for (let start = 0; start < rows.length; start += size) open.push(...look(rows.slice(start, start + size)));
+  return open;
+}
+
+function lookInBlocks(
+  flat: tf.Tensor2D,
+  maxima: tf.Tensor2D,
+  rows: number[],
+  level: number,
+  normalisers: ArrayLike<number>,
+  topP: number,
+  kept: Nucleus[],
+): number[] {
+  const count = maxima.shape[1];
+  const width = flat.shape[1];
+  const { places, values } = tf.tidy(() => {
+    const mine = rows.length === maxima.shape[0] ? maxima : tf.gather(maxima, tf.tensor1d(rows, 'int32'));
+    const { indices } = tf.topk(mine, level, true);
+    const starts = tf.tensor2d(
+      rows.map((row) => row * count),
+      [rows.length, 1],
+      'int32',
+    );
+    const chosen = tf.gather(flat, tf.reshape(tf.add(indices, starts), [rows.length * level]));
+    return { places: indices.dataSync<'int32'>(), values: chosen.dataSync<'float32'>() };
+  });
+  const each = level * width;
+  const tokens = new Int32Array(each);
+  return rows.filter((row, n) => {
+    let least = Infinity;
+    for (let block = 0; block < level; block++) {
+      const start = (n * level + block) * width;
+      let most = -Infinity;
+      for (let i = 0; i < width; i++) {
+        tokens[block * width + i] = places[n * level + block] * width + i;
+        most = Math.max(most, values[start + i]);
+      }
+      least = Math.min(least, most);
+    }
+    const mine = values.subarray(n * each, (n + 1) * each);
+    const nucleus = takeMass(mine, (i) => tokens[i], least, normalisers[row], topP);
+    if (nucleus) kept[row] = nucleus;
+    return !nucleus;
+  });
+}
+
+function lookAtAll(scaled: tf.Tensor2D, rows: number[], normalisers: ArrayLike<number>, topP: number, kept: Nucleus[]): number[] {
+  const vocabulary = scaled.shape[1];
+  const values = tf.tidy(() => {
+    const mine = rows.length === scaled.shape[0] ? scaled : tf.gather(scaled, tf.tensor1d(rows, 'int32'));
+    return mine.dataSync<'float32'>();
+  });
+  rows.forEach((row, n) => {
+    const mine = values.subarray(n * vocabulary, (n + 1) * vocabulary);
+    // tokens below (1 - topP) / V hold less than 1 - topP together: the nucleus is among the others
+    const least = normalisers[row] + Math.log((1 - topP) / vocabulary) - 1e-3;
+    const itself = (i: number): number => i;
+    kept[row] =
+      takeMass(mine, itself, least, normalisers[row], topP) ??
+      // rounding can leave topP out of reach: then every token counts
+      takeMass(mine, itself, -Infinity, normalisers[row], 0, topP)!;
+  });
+  return [];
+}
+
+/**
+ * The most probable of the values above `least`, up to the one with which they hold `topP`.
+ * @returns undefined where all of them together hold less than `needed`
+ */
+function takeMass(
+  values: ArrayLike<number>,
+  tokenOf: (i: number) => number,
+  least: number,
+  normaliser: number,
+  needed: number,
+  topP = needed,
+): Nucleus | undefined {
+  let count = 0;
+  let mass = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (!(values[i] > least)) continue;
+    count++;
+    mass += Math.exp(values[i] - normaliser);
+  }
+  if (mass < needed) return undefined;
+  const keys = new Float64Array(count);
+  for (let i = 0, n = 0; i < values.length; i++) {
+    if (values[i] > least) keys[n++] = (2 ** 32 - 1 - orderedBits(values[i])) * TOKEN_RANGE + tokenOf(i);
+  }
+  keys.sort();
+  const tokens = new Int32Array(count);
+  const cumulative = new Float64Array(count);
+  let sum = 0;
+  let length = 0;
+  while (length < count && sum < topP) {
+    const token = keys[length] % TOKEN_RANGE;
+    tokens[length] = token;
+    sum += Math.exp(fromOrderedBits(2 ** 32 - 1 - (keys[length] - token) / TOKEN_RANGE) - normaliser);
+    cumulative[length++] = sum;
+  }
+  return { tokens: tokens.slice(0, length), cumulative: cumulative.slice(0, length) };
+}
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+/** A whole number that grows with the float32 value. */
+function orderedBits(value: number): number {
+  float[0] = value;
+  return bits[0] >= 2 ** 31 ? 2 ** 32 - 1 - bits[0] : bits[0] + 2 ** 31;
+}
+
+function fromOrderedBits(ordered: number): number {
+  bits[0] = ordered >= 2 ** 31 ? ordered - 2 ** 31 : 2 ** 32 - 1 - ordered;
+  return float[0];
+}
+
+/** The divisor of `vocabulary` that makes the best blocks, or one to pad to where none is near. */
+function blockWidth(vocabulary: number): number {
+  for (let away = 0; away <= BLOCK_WIDTH; away++)
+    for (const width of [BLOCK_WIDTH + away, BLOCK_WIDTH - away]) if (width >= 16 && vocabulary % width === 0) return width;
+  return BLOCK_WIDTH;
+}
+
+function blocked(x: tf.Tensor2D, width: number): tf.Tensor3D {
+  const [rows, vocabulary] = x.shape;
+  const count = Math.ceil(vocabulary / width);
+  const whole =
+    count * width === vocabulary
+      ? x
+      : tf.pad(
+          x,
+          [
+            [0, 0],
+            [0, count * width - vocabulary],
+          ],
+          -Infinity,
+        );
+  return tf.reshape(whole, [rows, count, width]);
+}
+
+/** Without a nucleus no order is needed: by the sums of the row's blocks to a block, and in it to a token, in the vocabulary's order. */
+function sampleAll(logits: tf.Tensor2D, uniforms: ArrayLike<number>, temperature: number, rowOf: (draw: number) => number): Int32Array {
+  const result = new Int32Array(uniforms.length);
+  tf.tidy(() => {
+    const most = tf.max(logits, 1, true);
+    checkFinite(most.dataSync<'float32'>());
+    const weights = tf.exp(tf.div(tf.sub(logits, most), temperature)) as tf.Tensor2D;
+    const width = blockWidth(logits.shape[1]);
+    const padded =
+      logits.shape[1] % width === 0
+        ? weights
+        : tf.pad(
+            weights,
+            [
+              [0, 0],
+              [0, width - (logits.shape[1] % width)],
+            ],
+            0,
+          );
+    const count = padded.shape[1] / width;
+    const flat = tf.reshape(padded, [logits.shape[0] * count, width]);
+    const sums = tf.sum(flat, 1).dataSync<'float32'>();
+    const running = new Float64Array(sums.length);
+    for (let i = 0; i < sums.length; i++) running[i] = sums[i] + (i % count === 0 ? 0 : running[i - 1]);
+    const found = Array.from(uniforms, (uniform, n) => {
+      const row = running.subarray(rowOf(n) * count, (rowOf(n) + 1) * count);
+      const target = uniform * row[count - 1];
+      const block = firstAbove(row, target);
+      return { block, rest: target - (block > 0 ? row[block - 1] : 0) };
+    });
+    const chosen = tf.gather(
+      flat,
+      tf.tensor1d(
+        found.map(({ block }, n) => rowOf(n) * count + block),
+        'int32',
+      ),
+    );
+    const values = chosen.dataSync<'float32'>();
+    found.forEach(({ block, rest }, n) => {
+      let sum = 0;
+      let last = 0;
+      for (let i = 0; i < width; i++) {
+        const value = values[n * width + i];
+        if (value === 0) continue;
+        last = i;
+        sum += value;
+        if (sum > rest) break;
+      }
+      result[n] = block * width + last;
+    });
+  });
+  return result;
+}

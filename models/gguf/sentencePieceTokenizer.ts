@@ -1,0 +1,73 @@
+import { mergesFromScores } from './mergesFromScores';
+import type { GgufVocabulary, TokenizerPipeline } from './tokenizer';
+import { splitMerges, vocabularyIds, vocabularyObject } from './vocabulary';
+
+const UNDERLINE = '▁';
+
+/**
+ * Gemma's tokenizer: SentencePiece BPE with byte fallback and no space put in front. Two things are not as the metadata say:
+ * runs of spaces are spelled with real spaces, and merges follow the order of the tokens, not their scores.
+ */
+export function gemmaPipeline({ metadata, tokens }: GgufVocabulary): TokenizerPipeline {
+  const ids = vocabularyIds(tokens.map((token) => (/^ +$/.test(token) ? UNDERLINE.repeat(token.length) : token)));
+  const unknown = metadata.tokenId('tokenizer.ggml.unknown_token_id', tokens.length);
+  const merges = metadata.has('tokenizer.ggml.merges') ? splitMerges(metadata) : mergesFromScores(ids, (token) => -ids.get(token)!);
+  return {
+    normalizer: { type: 'Replace', pattern: { String: ' ' }, content: UNDERLINE },
+    preTokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false },
+    decoder: sentencePieceDecoder(false),
+    model: bpe(ids, merges, unknown === undefined ? null : tokens[unknown]),
+    ids,
+    isControl: () => true,
+    addBosByDefault: true,
+  };
+}
+
+/** Llama's tokenizer: SentencePiece BPE with byte fallback, merges by score, a space in front unless the metadata say otherwise. */
+export function llamaPipeline({ metadata, tokens }: GgufVocabulary): TokenizerPipeline {
+  const ids = vocabularyIds(tokens);
+  const prefix = metadata.flag('tokenizer.ggml.add_space_prefix', true);
+  const unknown = metadata.tokenId('tokenizer.ggml.unknown_token_id', tokens.length);
+  let merges: [string, string][];
+  if (metadata.has('tokenizer.ggml.merges')) merges = splitMerges(metadata);
+  else {
+    const scores = metadata.numbers('tokenizer.ggml.scores', tokens.length);
+    merges = mergesFromScores(ids, (token) => scores[ids.get(token)!]);
+  }
+  return {
+    normalizer: null,
+    preTokenizer: { type: 'Metaspace', replacement: UNDERLINE, prepend_scheme: prefix ? 'first' : 'never', split: false },
+    decoder: sentencePieceDecoder(prefix),
+    model: bpe(ids, merges, unknown === undefined ? null : tokens[unknown]),
+    ids,
+    isControl: () => true,
+    addBosByDefault: true,
+  };
+}
+
+function bpe(ids: ReadonlyMap<string, number>, merges: [string, string][], unknown: string | null): Record<string, unknown> {
+  return {
+    type: 'BPE',
+    dropout: null,
+    unk_token: unknown,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: true,
+    byte_fallback: true,
+    ignore_merges: false,
+    vocab: vocabularyObject(ids),
+    merges,
+  };
+}
+
+function sentencePieceDecoder(stripFirstSpace: boolean): object {
+  return {
+    type: 'Sequence',
+    decoders: [
+      { type: 'Replace', pattern: { String: UNDERLINE }, content: ' ' },
+      { type: 'ByteFallback' },
+      { type: 'Fuse' },
+      ...(stripFirstSpace ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+    ],
+  };
+}

@@ -1,0 +1,137 @@
+import { UserError } from '../../util/errors';
+import { lookup } from '../../util/suggest';
+import { byteLevelPipeline } from './byteLevelTokenizer';
+import type { Metadata } from './metadata';
+import { gemmaPipeline, llamaPipeline } from './sentencePieceTokenizer';
+
+/** A tokenizer as Hugging Face's files spell it. */
+export interface TokenizerFiles {
+  /** tokenizer.json */
+  tokenizer: Record<string, unknown>;
+  /** tokenizer_config.json */
+  config: Record<string, unknown>;
+  /** special_tokens_map.json */
+  specialTokens: Record<string, string>;
+}
+
+/** A GGUF file's vocabulary. */
+export interface GgufVocabulary {
+  metadata: Metadata;
+  tokens: readonly string[];
+  /** ggml's token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. */
+  types: readonly number[];
+}
+
+/** What depends on the kind of tokenizer: the parts of tokenizer.json, and which spelling a token has there. */
+export interface TokenizerPipeline {
+  normalizer: object | null;
+  preTokenizer: object | null;
+  decoder: object;
+  model: Record<string, unknown>;
+  /** Token to id, as the model has it. */
+  ids: ReadonlyMap<string, number>;
+  /** Whether a control token is one in fact. */
+  isControl: (token: string) => boolean;
+  /** Whether a sequence starts with the beginning-of-sequence token where the metadata do not say. */
+  addBosByDefault: boolean;
+}
+
+const CONTROL = 3;
+const USER_DEFINED = 4;
+
+const PIPELINES: Readonly<Record<string, (vocabulary: GgufVocabulary) => TokenizerPipeline>> = {
+  llama: llamaPipeline,
+  gpt2: byteLevelPipeline,
+};
+
+/** Architectures whose SentencePiece tokenizer needs more than its metadata say. */
+const SENTENCE_PIECE_PIPELINES: Readonly<Record<string, (vocabulary: GgufVocabulary) => TokenizerPipeline>> = { gemma3: gemmaPipeline };
+
+/**
+ * Builds the Hugging Face tokenizer that a GGUF file's metadata describe; its ids equal those of transformers' own conversion.
+ * @param rows rows of the embedding: the vocabulary may not be larger
+ * @throws UserError naming the file and the metadata entry
+ */
+export function buildTokenizer(metadata: Metadata, architecture: string, rows: number): TokenizerFiles {
+  const tokens = metadata.texts('tokenizer.ggml.tokens');
+  if (tokens.length < 1 || tokens.length > rows)
+    throw new UserError(
+      `${metadata.path}: the vocabulary has ${tokens.length} tokens; 1 to ${rows} are allowed, the rows of the embedding`,
+    );
+  const types = metadata.has('tokenizer.ggml.token_type') ? metadata.numbers('tokenizer.ggml.token_type', tokens.length) : [];
+  const kind = metadata.text('tokenizer.ggml.model');
+  const build =
+    kind === 'llama' ? (SENTENCE_PIECE_PIPELINES[architecture] ?? llamaPipeline) : lookup(PIPELINES, kind, `tokenizer in ${metadata.path}`);
+  const pipeline = build({ metadata, tokens, types });
+  const id = (name: string): number | undefined => metadata.tokenId(`tokenizer.ggml.${name}_token_id`, tokens.length);
+  const bos = id('bos');
+  const eos = id('eos');
+  const addBos = bos !== undefined && metadata.flag('tokenizer.ggml.add_bos_token', pipeline.addBosByDefault);
+  const addEos = eos !== undefined && metadata.flag('tokenizer.ggml.add_eos_token', false);
+  const specialTokens: Record<string, string> = {};
+  for (const [name, key] of Object.entries({ bos_token: 'bos', eos_token: 'eos', unk_token: 'unknown', pad_token: 'padding' })) {
+    const token = id(key);
+    if (token !== undefined) specialTokens[name] = tokens[token];
+  }
+  const chatTemplate = metadata.has('tokenizer.chat_template') ? { chat_template: metadata.text('tokenizer.chat_template') } : {};
+  return {
+    tokenizer: {
+      version: '1.0',
+      truncation: null,
+      padding: null,
+      added_tokens: addedTokens(tokens, types, pipeline, Object.values(specialTokens)),
+      normalizer: pipeline.normalizer,
+      pre_tokenizer: pipeline.preTokenizer,
+      post_processor: template(addBos ? [tokens[bos], bos] : undefined, addEos ? [tokens[eos], eos] : undefined),
+      decoder: pipeline.decoder,
+      model: pipeline.model,
+    },
+    config: {
+      // the class that takes tokenizer.json as it is
+      tokenizer_class: 'PreTrainedTokenizerFast',
+      ...specialTokens,
+      add_bos_token: addBos,
+      add_eos_token: addEos,
+      clean_up_tokenization_spaces: false,
+      model_max_length: metadata.count(`${architecture}.context_length`),
+      ...chatTemplate,
+    },
+    specialTokens,
+  };
+}
+
+/**
+ * Tokens that text is searched for before anything else: control tokens, which are special, and user-defined ones. A user-defined
+ * token whose spelling the model does not have (Gemma's runs of spaces) is left to the merges, as in transformers.
+ */
+function addedTokens(
+  tokens: readonly string[],
+  types: readonly number[],
+  pipeline: TokenizerPipeline,
+  special: readonly string[],
+): object[] {
+  const added: object[] = [];
+  for (const [id, content] of tokens.entries()) {
+    const isSpecial = (types[id] === CONTROL && pipeline.isControl(content)) || special.includes(content);
+    const isAdded = isSpecial || types[id] === USER_DEFINED;
+    if (isAdded && pipeline.ids.get(content) === id)
+      added.push({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: isSpecial });
+  }
+  return added;
+}
+
+/** The tokens put around one text, and around a pair of texts. */
+function template(bos: [string, number] | undefined, eos: [string, number] | undefined): object {
+  const around = (id: 'A' | 'B', type: number): object[] => [
+    ...(bos ? [{ SpecialToken: { id: bos[0], type_id: type } }] : []),
+    { Sequence: { id, type_id: type } },
+    ...(eos ? [{ SpecialToken: { id: eos[0], type_id: type } }] : []),
+  ];
+  const used = [bos, eos].filter((token) => token !== undefined);
+  return {
+    type: 'TemplateProcessing',
+    single: around('A', 0),
+    pair: [...around('A', 0), ...around('B', 1)],
+    special_tokens: Object.fromEntries(used.map(([token, id]) => [token, { id: token, ids: [id], tokens: [token] }])),
+  };
+}

@@ -1,0 +1,26 @@
+import { UserError } from '../../util/errors';
+import type { Metadata } from './metadata';
+
+/** Token to id; of equal tokens the last counts, at the place of the first, as in Python's dictionaries. */
+export function vocabularyIds(tokens: readonly string[]): Map<string, number> {
+  return new Map(tokens.map((token, id) => [token, id]));
+}
+
+/** The vocabulary of tokenizer.json. Without a prototype, since `__proto__` may be a token. */
+export function vocabularyObject(ids: ReadonlyMap<string, number>): Record<string, number> {
+  const vocabulary: Record<string, number> = Object.create(null);
+  for (const [token, id] of ids) vocabulary[token] = id;
+  return vocabulary;
+}
+
+/** The metadata's merges, each `left right`. @throws UserError naming the first that is not */
+export function splitMerges(metadata: Metadata): [string, string][] {
+  return metadata.texts('tokenizer.ggml.merges').map((merge, index) => {
+    const parts = merge.split(' ');
+    if (parts.length !== 2)
+      throw new UserError(
+        `${metadata.path}: merge ${index} is ${JSON.stringify(merge)}; two tokens with one space between them are allowed`,
+      );
+    return [parts[0], parts[1]];
+  });
+}

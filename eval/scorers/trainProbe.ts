@@ -32,7 +32,7 @@ export async function trainProbe(features: Float32Array, labels: ArrayLike<boole
   const x = new Float32Array(rows * columns).fill(1);
   for (let row = 0; row < rows; row++)
     for (let i = 0; i < width; i++) x[row * columns + i] = (features[row * width + i] - mean[i]) / scale[i];
-  const tolerance = (options.tolerance ?? 1e-7) * rows * options.c;
+  const tolerance = (options.tolerance ?? 1e-9) * rows * options.c;
   let theta = new Float64Array(columns);
   let current = objective(x, labels, theta, options.c);
   for (let step = 0; step < (options.maxIterations ?? 50) && !current.gradient.every((value) => Math.abs(value) <= tolerance); step++) {

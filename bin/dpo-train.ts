@@ -58,9 +58,9 @@ async function main(): Promise<void> {
     print(`metrics: ${config.output}/metrics.jsonl`);
     return;
   }
-  const goOn = `--resume (or: dpo-train --config ${config.output}/config.json --resume)`;
-  if (outcome.step === 0) note('stopped before the first step; what was computed is in the cache: run the same command again');
-  else note(`stopped after step ${outcome.step} of ${outcome.totalSteps}; go on with the same command and ${goOn}`);
+  const goOn = `go on with the same command and --resume (or: dpo-train --config ${config.output}/config.json --resume)`;
+  if (outcome.step > 0) note(`stopped after step ${outcome.step} of ${outcome.totalSteps}; ${goOn}`);
+  else note('stopped before the first step; what was computed is in the cache: go on with the same command and --resume');
   process.exitCode = 130;
 }
 

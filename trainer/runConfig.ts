@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { parse as parseYaml } from 'yaml';
 import { UserError } from '../util/errors';
 import { defaultCacheFolder, readText } from '../util/files';
 import { nearest } from '../util/suggest';
@@ -86,9 +85,11 @@ export function writtenConfig(config: RunConfig): Record<string, unknown> {
 }
 
 async function readConfigFile(file: string): Promise<Record<string, unknown>> {
+  // loaded only where there is a file: --help answers at once
+  const { parse } = require('yaml') as typeof import('yaml');
   let parsed: unknown;
   try {
-    parsed = parseYaml(await readText(file)) ?? {};
+    parsed = parse(await readText(file)) ?? {};
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`${file}: not valid YAML: ${(error as Error).message.split('\n')[0]}`);

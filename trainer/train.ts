@@ -54,6 +54,7 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
     }
   };
   const spent = { pairs: 0, ms: 0 };
+  run.progress({ stage: 'training', done: step, total: plan.totalSteps });
   while (step < plan.totalSteps && !run.shouldStop()) {
     const indices = plan.batch(step);
     const learningRate = config.learningRate * scheduleFactor(config.schedule, step, config.warmupSteps, plan.totalSteps);

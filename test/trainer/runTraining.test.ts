@@ -1,0 +1,212 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { resolveRunConfig } from '../../trainer/runConfig';
+import { runTraining, type RunHost } from '../../trainer/runTraining';
+import { UserError } from '../../util/errors';
+import type { ProgressEvent } from '../../util/progress';
+import { goldenModels } from '../models/goldens';
+import { startTestEngine } from '../models/testEngine';
+import { goldenPairs, trainingGoldens } from './trainingGolden';
+
+const root = mkdtempSync(join(tmpdir(), 'run-training-'));
+const model = join(root, 'base');
+const jsonl = (name: string, pairs: readonly object[]): string => {
+  const path = join(root, name);
+  writeFileSync(path, pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(''));
+  return path;
+};
+const trainFile = jsonl('train.jsonl', goldenPairs.train);
+const evalFile = jsonl('eval.jsonl', goldenPairs.evaluation);
+// five steps an epoch, the last of two pairs: 7 steps end in the second epoch
+const base = { model, train: trainFile, batchSize: 4, maxSteps: 7, learningRate: 1e-3, warmupSteps: 2, schedule: 'linear', seed: 11 };
+
+beforeAll(async () => {
+  await startTestEngine();
+  cpSync(join(goldenModels, 'gpt2'), model, { recursive: true });
+  for (const name of ['tokenizer.json', 'tokenizer_config.json']) cpSync(join(trainingGoldens, name), join(model, name));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** Runs in `<root>/<name>`, told to stop once `stopAfter` steps are done; -1: at the first sign of life. */
+async function run(name: string, options: Record<string, unknown> = {}, stopAfter = Infinity) {
+  const output = join(root, name);
+  const config = await resolveRunConfig({ ...base, output, cache: join(root, 'cache'), ...options });
+  const events: ProgressEvent[] = [];
+  const said: string[] = [];
+  const host: RunHost = {
+    progress: (event) => events.push(event),
+    say: (line) => said.push(line),
+    shouldStop: () => events.some(({ stage, done }) => stopAfter < 0 || (stage === 'training' && done >= stopAfter)),
+  };
+  const outcome = await runTraining(config, host);
+  return { output, outcome, events, said, metrics: () => readFileSync(join(output, 'metrics.jsonl'), 'utf8') };
+}
+
+const modelBytes = (folder: string): Buffer => readFileSync(join(folder, 'model', 'model.safetensors'));
+const problem = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => 'none',
+    (error: unknown) => (error instanceof UserError ? error.message : `no UserError: ${(error as Error).stack}`),
+  );
+
+let whole: Awaited<ReturnType<typeof run>>;
+beforeAll(async () => {
+  whole = await run('whole', { eval: evalFile, evalEverySteps: 3, saveEverySteps: 3 });
+});
+
+test('a run leaves its configuration, metrics, checkpoints and a model folder that works', () => {
+  expect(whole.outcome).toEqual({
+    step: 7,
+    totalSteps: 7,
+    modelFolder: join(whole.output, 'model'),
+    checkpointFolder: join(whole.output, 'checkpoints', 'step-7'),
+  });
+  expect(readdirSync(whole.output).sort()).toEqual(['checkpoints', 'config.json', 'metrics.jsonl', 'model']);
+  expect(readdirSync(join(whole.output, 'checkpoints')).sort()).toEqual(['step-3', 'step-6', 'step-7']);
+  expect(readdirSync(whole.outcome.modelFolder!).sort()).toEqual([
+    'config.json',
+    'model.safetensors',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ]);
+  expect(JSON.parse(readFileSync(join(whole.output, 'config.json'), 'utf8'))).toMatchObject({ version: 1, ...base });
+  const lines = whole
+    .metrics()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, number>);
+  expect(lines.filter((line) => 'loss' in line).map((line) => line.step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  expect(lines.filter((line) => 'eval_loss' in line).map((line) => line.step)).toEqual([3, 6, 7]);
+  expect(Math.abs(lines[0].loss - Math.LN2)).toBeLessThan(1e-6);
+  expect(lines[0].learning_rate).toBe(0);
+  expect(lines.find((line) => line.step === 5)!.epoch).toBe(1);
+  expect(modelBytes(whole.output)).not.toEqual(readFileSync(join(model, 'model.safetensors')));
+});
+
+test('the same seed gives the same bytes, another seed others; evaluating and saving change nothing', async () => {
+  const again = await run('again', { eval: evalFile, evalEverySteps: 3, saveEverySteps: 3 });
+  expect(again.metrics()).toBe(whole.metrics());
+  expect(modelBytes(again.output)).toEqual(modelBytes(whole.output));
+  const bare = await run('bare', { saveEverySteps: 0 });
+  expect(modelBytes(bare.output)).toEqual(modelBytes(whole.output));
+  expect(existsSync(join(bare.output, 'checkpoints'))).toBe(false);
+  const other = await run('other', { saveEverySteps: 0, seed: 12 });
+  expect(modelBytes(other.output)).not.toEqual(modelBytes(whole.output));
+});
+
+test.each(['rmsprop', 'adamw'])('a run stopped between log lines and resumed equals one that was not: %s', async (optimizer) => {
+  // a log line spans two steps: the first half of one lies in the checkpoint
+  const options = { optimizer, logEverySteps: 2, saveEverySteps: 0 };
+  const uninterrupted = await run(`${optimizer}-through`, options);
+  const stopped = await run(`${optimizer}-stopped`, options, 3);
+  expect(stopped.outcome).toEqual({ step: 3, totalSteps: 7, checkpointFolder: join(stopped.output, 'checkpoints', 'step-3') });
+  expect(existsSync(join(stopped.output, 'model'))).toBe(false);
+  const resumed = await run(`${optimizer}-stopped`, { ...options, resume: true });
+  expect(resumed.said).toContain('going on after step 3');
+  expect(resumed.metrics()).toBe(uninterrupted.metrics());
+  expect(modelBytes(resumed.output)).toEqual(modelBytes(uninterrupted.output));
+});
+
+test('a killed run: what came after the last whole checkpoint is cut and computed again', async () => {
+  const killed = join(root, 'killed');
+  cpSync(whole.output, killed, { recursive: true });
+  rmSync(join(killed, 'model'), { recursive: true });
+  // step 7 is damaged, step 9 was never finished, the log ends in half a line
+  truncateSync(join(killed, 'checkpoints', 'step-7', 'optimizer.safetensors'), 100);
+  mkdirSync(join(killed, 'checkpoints', '.step-9.abc.tmp'));
+  writeFileSync(join(killed, 'metrics.jsonl'), `${whole.metrics()}{"step":8,"lo`);
+  const resumed = await run('killed', { eval: evalFile, evalEverySteps: 3, saveEverySteps: 3, resume: true });
+  expect(resumed.said).toContain('going on after step 6');
+  expect(resumed.metrics()).toBe(whole.metrics());
+  expect(modelBytes(killed)).toEqual(modelBytes(whole.output));
+  expect(readdirSync(join(killed, 'checkpoints')).sort()).toEqual(['step-3', 'step-6', 'step-7']);
+});
+
+test('resuming with nothing to resume starts; a finished run trains no more', async () => {
+  const fresh = await run('fresh', { resume: true });
+  expect(fresh.said.join('\n')).toContain('no checkpoint');
+  expect(modelBytes(fresh.output)).toEqual(modelBytes(whole.output));
+  const before = fresh.metrics();
+  const again = await run('fresh', { resume: true });
+  expect(again.outcome.step).toBe(7);
+  expect(again.metrics()).toBe(before);
+  expect(modelBytes(again.output)).toEqual(modelBytes(whole.output));
+});
+
+test('only the latest checkpoints are kept where asked, and the model still has its tokenizer', async () => {
+  await run('keep', { saveEverySteps: 2, keepCheckpoints: 1 }, 4);
+  const resumed = await run('keep', { saveEverySteps: 1, keepCheckpoints: 1, resume: true });
+  expect(readdirSync(join(resumed.output, 'checkpoints'))).toEqual(['step-7']);
+  expect(readdirSync(resumed.outcome.modelFolder!)).toContain('tokenizer.json');
+});
+
+test('reference log-probabilities are computed once: the next run takes them from the cache, a longer one computes what is missing', async () => {
+  const cache = join(root, 'own-cache');
+  const computed = (events: ProgressEvent[]) =>
+    Math.max(0, ...events.filter(({ stage }) => stage === 'reference log-probabilities').map(({ total }) => total));
+  const first = await run('first', { cache, maxSteps: 2, saveEverySteps: 0 });
+  expect(computed(first.events)).toBe(8);
+  const second = await run('second', { cache, maxSteps: 2, saveEverySteps: 0, learningRate: 2e-3 });
+  expect(computed(second.events)).toBe(0);
+  const third = await run('third', { cache, maxSteps: 4, saveEverySteps: 0 });
+  expect(computed(third.events)).toBe(8);
+  const [file] = readdirSync(join(cache, 'reference'));
+  truncateSync(join(cache, 'reference', file), 200);
+  const damaged = await run('damaged', { cache, maxSteps: 2, saveEverySteps: 0 });
+  expect(computed(damaged.events)).toBe(8);
+  expect(damaged.metrics()).toBe(first.metrics());
+});
+
+test('a folder that holds a run is left alone unless told otherwise', async () => {
+  const before = whole.metrics();
+  expect(await problem(run('whole'))).toBe(
+    `${whole.output} already holds a run (config.json): --resume goes on with it, --overwrite deletes it`,
+  );
+  expect(whole.metrics()).toBe(before);
+  cpSync(whole.output, join(root, 'overwritten'), { recursive: true });
+  writeFileSync(join(root, 'overwritten', 'notes.txt'), 'mine');
+  const anew = await run('overwritten', { overwrite: true, maxSteps: 1, saveEverySteps: 0 });
+  expect(anew.metrics().trim().split('\n').length).toBe(1);
+  expect(readdirSync(anew.output).sort()).toEqual(['config.json', 'metrics.jsonl', 'model', 'notes.txt']);
+});
+
+test('a model inside the folder that the run would overwrite is refused', async () => {
+  expect(await problem(run('whole', { model: join(whole.output, 'model'), overwrite: true }))).toContain('lies in --output');
+});
+
+test('going on with other options, data or model is refused, the differences named', async () => {
+  const message = await problem(run('whole', { resume: true, learningRate: 5e-4, batchSize: 2, train: evalFile }));
+  expect(message).toContain(`cannot resume ${whole.output}: learningRate was 0.001, now 0.0005; batchSize was 4, now 2;`);
+  expect(message).toContain(`${evalFile} does not hold the pairs that the run started with`);
+});
+
+test('bad input leaves nothing behind', async () => {
+  expect(await problem(run('bad', { train: join(root, 'none.jsonl') }))).toBe(
+    `cannot read ${join(root, 'none.jsonl')}: no such file or folder`,
+  );
+  expect(await problem(run('bad', { model: join(root, 'none') }))).toContain('no such file or folder');
+  const broken = jsonl('broken.jsonl', [...goldenPairs.train.slice(0, 2), { prompt: 'w2', chosen: ' w3' }]);
+  expect(await problem(run('bad', { train: broken }))).toContain(`${broken}:3`);
+  expect(existsSync(join(root, 'bad'))).toBe(false);
+});
+
+test('a run that breaks down says so and makes no model', async () => {
+  const message = await problem(run('breakdown', { learningRate: 1e30, warmupSteps: 0, maxGradNorm: 1e9 }));
+  expect(message).toContain('training broke down at step 2: ');
+  expect(existsSync(join(root, 'breakdown', 'model'))).toBe(false);
+});
+
+test('told to stop before the first step, a run writes nothing but its caches', async () => {
+  const stopped = await run('at-once', { cache: join(root, 'new-cache') }, -1);
+  expect(stopped.outcome).toEqual({ step: 0, totalSteps: 7 });
+  expect(existsSync(stopped.output)).toBe(false);
+});
+
+test('no tensor outlives its run', async () => {
+  const before = tf.memory().numTensors;
+  await run('memory', { eval: evalFile, saveEverySteps: 2, maxSteps: 3 });
+  await problem(run('memory', { resume: true, seed: 99 }));
+  expect(tf.memory().numTensors).toBe(before);
+});

@@ -1,6 +1,5 @@
-import { defineKernel } from '../backend';
+import { defineKernel, inputList } from '../backend';
 import { type Slot, aten, scalarType } from '../binding';
-import { inputList } from '../backend';
 
 const add = aten('add.Tensor');
 const sub = aten('sub.Tensor');
@@ -9,7 +8,6 @@ const square = aten('square');
 const floorDivide = aten('floor_divide');
 const toType = aten('to.dtype');
 const where = aten('where.self');
-const logicalXor = aten('logical_xor');
 const notEqualScalar = aten('ne.Scalar');
 const greaterScalar = aten('gt.Scalar');
 const lessScalar = aten('lt.Scalar');
@@ -100,7 +98,6 @@ export function defineElementwiseKernels(): void {
   }
   // tfjs labels the result int32 whatever the inputs
   defineKernel('FloorDiv', ({ a, b }) => toType(floorDivide(a.slot, b.slot), scalarType.int64));
-  defineKernel('LogicalXor', ({ a, b }) => logicalXor(a.slot, b.slot));
   defineKernel('SquaredDifference', ({ a, b }) => square(sub(a.slot, b.slot)));
   defineKernel('AddN', (inputs) => {
     const slots = inputList(inputs).map((input) => input.slot);

@@ -21,22 +21,26 @@ function missing(kernelName: string): Error {
   return new Error(`the torch engine has no kernel for the operation ${kernelName} (${having})`);
 }
 
-let registered = false;
+let registered: readonly string[] | undefined;
 
-/** Gives tfjs every kernel of the torch backend, once. Operations without one say so, and name the engines having it. */
-export function registerKernels(): void {
-  if (registered) return;
-  registered = true;
+/**
+ * Gives tfjs every kernel of the torch backend, once. Operations without one throw an error that names the engines having it.
+ * @returns the names of the kernels that are there
+ */
+export function registerKernels(): readonly string[] {
+  if (registered) return registered;
   defineElementwiseKernels();
   defineReductionKernels();
   defineShapeKernels();
   defineIndexingKernels();
   defineMatmulKernels();
   defineCreationKernels();
+  registered = tf.getKernelsForBackend('torch').map((kernel) => kernel.kernelName);
   for (const name of knownKernels()) {
-    if (tf.getKernel(name, 'torch')) continue;
+    if (registered.includes(name)) continue;
     defineKernel(name, () => {
       throw missing(name);
     });
   }
+  return registered;
 }

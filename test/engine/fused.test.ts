@@ -1,0 +1,208 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Engine } from '../../engine/engine';
+import { activation, gated } from '../../engine/ops/activations';
+import {
+  type AttentionLayout,
+  MASKED,
+  attentionIndex,
+  cacheWrite,
+  cachedAttention,
+  disposeAttentionIndex,
+  packedAttention,
+} from '../../engine/ops/attention';
+import { conv1d, embedding, linear } from '../../engine/ops/linear';
+import { layerNorm, rmsNorm } from '../../engine/ops/norms';
+import { rotary, rotaryAngles } from '../../engine/ops/rotary';
+import { chunkedLogProbs, selectedLogProbs } from '../../engine/ops/tokenLogProbs';
+import { adamWUpdate, globalNorm, rmsPropUpdate } from '../../engine/ops/updates';
+import { type Case, type Input, bothEngines, drawn, expectEqual, live, runCase } from './conformance';
+
+let engines: { cpu: Engine; torch: Engine };
+
+beforeAll(async () => {
+  engines = await bothEngines();
+});
+
+function normal(...shape: number[]): Input {
+  return { kind: 'normal', shape };
+}
+
+function ids(...values: number[]): Input {
+  return { kind: 'int', shape: [values.length], values };
+}
+
+/** A prompt of three rows shared by two completions, and a sequence of its own. */
+const layout: AttentionLayout = {
+  rows: 9,
+  queryRows: Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8),
+  queryLengths: Int32Array.of(3, 2, 1, 3),
+  keyRows: Int32Array.of(0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2, 5, 6, 7, 8),
+  keyLengths: Int32Array.of(3, 5, 4, 3),
+};
+
+/** A fused operation, once as the engine runs it and once by its plain definition. */
+interface FusedCase {
+  name: string;
+  inputs: Input[];
+  fused: Case['run'];
+  plain: Case['run'];
+  gradient?: Case['gradient'];
+}
+
+function attentionCase(name: string, heads: number, shared: number, options: { window?: number; softcap?: number }): FusedCase {
+  return {
+    ...both(`packedAttention ${name}`, [normal(9, heads, 4), normal(9, shared, 4), normal(9, shared, 4)], (plain) => (q, k, v) => {
+      const index = attentionIndex(layout, options.window ? [options.window] : []);
+      return pick(packedAttention, plain)(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, index, { scale: 0.5, ...options });
+    }),
+    // shared heads are tiled in rank 5, where tfjs's tape stops
+    gradient: heads === shared ? 'tape' : 'none',
+  };
+}
+
+function both(name: string, inputs: Input[], run: (plain: boolean) => Case['run']): FusedCase {
+  return { name, inputs, fused: run(false), plain: run(true) };
+}
+
+const pick = <F extends { plain: unknown }>(operation: F, plain: boolean): F => (plain ? (operation.plain as F) : operation);
+const angles = (): ReturnType<typeof rotaryAngles> => rotaryAngles(tf.tensor1d([0, 1, 5, 300, 2], 'int32'), Float32Array.of(1, 0.1));
+
+const cases: FusedCase[] = [
+  both('layerNorm', [normal(5, 8), normal(8), normal(8)], (plain) => (x, w, b) => pick(layerNorm, plain)(x, w, b, 1e-5)),
+  ...([0, 1] as const).flatMap((offset) => [
+    both(`rmsNorm ${offset}`, [normal(5, 8), normal(8)], (plain) => (x, w) => pick(rmsNorm, plain)(x, w, 1e-6, offset)),
+    both(`rmsNorm ${offset} of heads`, [normal(5, 2, 8), normal(8)], (plain) => (x, w) => pick(rmsNorm, plain)(x, w, 1e-6, offset)),
+  ]),
+  ...(['gelu', 'gelu_tanh', 'silu', 'relu'] as const).flatMap((name) => [
+    both(`activation ${name}`, [normal(3, 7)], (plain) => (x) => pick(activation, plain)(x, name)),
+    both(`gated ${name}`, [normal(3, 7), normal(3, 7)], (plain) => (gate, up) => pick(gated, plain)(gate, up, name)),
+  ]),
+  both('linear', [normal(5, 3), normal(4, 3)], (plain) => (x, w) => pick(linear, plain)(x as tf.Tensor2D, w)),
+  both('linear with bias', [normal(5, 3), normal(4, 3), normal(4)], (plain) => (x, w, b) => pick(linear, plain)(x as tf.Tensor2D, w, b)),
+  both('conv1d', [normal(5, 3), normal(3, 4), normal(4)], (plain) => (x, w, b) => pick(conv1d, plain)(x as tf.Tensor2D, w, b)),
+  both('embedding', [ids(2, 0, 2, 5), normal(6, 3)], (plain) => (i, table) => pick(embedding, plain)(i as tf.Tensor1D, table)),
+  both('rotary', [normal(5, 2, 4)], (plain) => (x) => {
+    const { cos, sin } = angles();
+    return pick(rotary, plain)(x as tf.Tensor3D, cos, sin);
+  }),
+  both(
+    'selectedLogProbs',
+    [normal(4, 6), ids(5, 0, 0, 3)],
+    (plain) => (values, targets) => pick(selectedLogProbs, plain)(values as tf.Tensor2D, targets as tf.Tensor1D),
+  ),
+  ...[{}, { scale: 0.25 }, { softcap: 3 }].flatMap((options) =>
+    [8, 3].map((rows) =>
+      both(
+        `chunkedLogProbs ${JSON.stringify(options)}, ${rows} rows a chunk`,
+        [normal(7, 4), normal(6, 4), ids(5, 0, 0, 3, 1, 2, 2)],
+        (plain) => (hidden, head, targets) =>
+          pick(chunkedLogProbs, plain)(hidden as tf.Tensor2D, head as tf.Tensor2D, targets as tf.Tensor1D, options, rows),
+      ),
+    ),
+  ),
+  attentionCase('one key head a query head', 2, 2, {}),
+  attentionCase('four query heads share a key head', 4, 1, {}),
+  attentionCase('two query heads share a key head', 4, 2, {}),
+  attentionCase('window 2', 2, 1, { window: 2 }),
+  attentionCase('window beyond the sequences', 2, 1, { window: 100 }),
+  attentionCase('soft cap', 2, 1, { softcap: 1.5 }),
+];
+
+test.each(cases.map((item) => [item.name, item] as const))('%s', async (_, { fused, plain, ...item }) => {
+  const before = live();
+  await expectSameFused(item, fused, plain);
+  expect(live()).toEqual(before);
+});
+
+/** The kernel equals the plain definition on torch, values and gradients, which equals itself on tfjs's slow backend. */
+async function expectSameFused({ gradient, ...item }: Omit<Case, 'run'>, fused: Case['run'], plain: Case['run']): Promise<void> {
+  const onTorch = await runCase(engines.torch, { ...item, run: plain });
+  expectEqual(await runCase(engines.torch, { ...item, run: fused }), onTorch);
+  const onCpu = await runCase(engines.cpu, { ...item, run: plain, gradient });
+  expectEqual(gradient === 'none' ? { ...onTorch, grads: [] } : onTorch, onCpu);
+}
+
+test('an attention index frees all that it made', async () => {
+  await tf.setBackend('torch');
+  const before = live();
+  disposeAttentionIndex(attentionIndex(layout, [2, 100]));
+  expect(live()).toEqual(before);
+});
+
+describe('with a cache', () => {
+  const mask = [0, 0, MASKED, MASKED, MASKED, 0, 0, MASKED];
+
+  test.each([[undefined], [1.5]])('cachedAttention, soft cap %s', async (softcap) => {
+    const before = live();
+    const inputs = [normal(2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3)];
+    const run =
+      (attend: typeof cachedAttention.plain): Case['run'] =>
+      (q, k, v) =>
+        attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, tf.tensor4d(mask, [2, 1, 1, 4]), { scale: 0.6, softcap });
+    await expectSameFused({ name: 'cached', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
+    expect(live()).toEqual(before);
+  });
+
+  test('cacheWrite changes one place alone', async () => {
+    const before = live();
+    const written = async (engine: 'cpu' | 'torch', write: typeof cacheWrite.plain): Promise<ArrayLike<number>> => {
+      await tf.setBackend(engine);
+      return tf.tidy(() => {
+        const cache = tf.tensor4d(drawn(normal(2, 2, 3, 2), 'cache', 0), [2, 2, 3, 2]);
+        const entry = tf.tensor3d(drawn(normal(2, 2, 2), 'entry', 0), [2, 2, 2]);
+        return write(cache, 1, entry).dataSync();
+      });
+    };
+    expect(Array.from(await written('torch', cacheWrite))).toEqual(Array.from(await written('cpu', cacheWrite.plain)));
+    expect(live()).toEqual(before);
+  });
+});
+
+describe('updates', () => {
+  const shapes = [[3, 4], [5], []];
+
+  /** Three steps on an engine; the weights and moments after them. */
+  async function trained(engine: Engine, optimizer: 'rmsProp' | 'adamW', divisor: number): Promise<number[][]> {
+    await tf.setBackend(engine.name === 'torch' ? 'torch' : 'cpu');
+    const made = (name: string): tf.Variable[] =>
+      shapes.map((shape, i) => engine.parameter(Float32Array.from(drawn(normal(...shape), name, i)), shape, true));
+    const zeros = (): tf.Variable[] =>
+      shapes.map((shape) => engine.parameter(new Float32Array(tf.util.sizeFromShape(shape)), shape, false));
+    const [weights, firsts, seconds] = [made('weight'), zeros(), zeros()];
+    for (let step = 1; step <= 3; step++) {
+      tf.tidy(() => {
+        const grads = shapes.map((shape, i) => tf.tensor(drawn(normal(...shape), `gradient ${step}`, i), shape, 'float32'));
+        const common = { learningRate: 0.01, gradientDivisor: divisor };
+        if (optimizer === 'rmsProp') rmsPropUpdate(weights, grads, seconds, { ...common, decay: 0.99, epsilon: 1e-8 });
+        else adamWUpdate(weights, grads, firsts, seconds, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, step });
+      });
+    }
+    const values = [...weights, ...firsts, ...seconds].map((variable) => Array.from(engine.readParameter(variable)));
+    tf.dispose([...weights, ...firsts, ...seconds]);
+    return values;
+  }
+
+  test.each([
+    ['rmsProp', 1],
+    ['rmsProp', 2.5],
+    ['adamW', 1],
+    ['adamW', 2.5],
+  ] as const)('%s with gradients divided by %d', async (optimizer, divisor) => {
+    const before = live();
+    const expected = await trained(engines.cpu, optimizer, divisor);
+    const actual = await trained(engines.torch, optimizer, divisor);
+    expected.forEach((values, i) => values.forEach((value, j) => expect(actual[i][j]).toBeCloseTo(value, 5)));
+    expect(live()).toEqual(before);
+  });
+
+  test('globalNorm is the norm over all gradients together', async () => {
+    await tf.setBackend('torch');
+    const before = live();
+    tf.tidy(() => {
+      const norm = globalNorm([tf.tensor1d([1, 2]), tf.scalar(-2), tf.tensor2d([[4]])]);
+      expect(norm.shape).toEqual([]);
+      expect(norm.dataSync()[0]).toBeCloseTo(5, 6);
+    });
+    expect(live()).toEqual(before);
+  });
+});

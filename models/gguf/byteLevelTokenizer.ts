@@ -42,7 +42,7 @@ export function byteLevelPipeline({ metadata, tokens }: GgufVocabulary): Tokeniz
       byte_fallback: false,
       ignore_merges: false,
       vocab: vocabularyObject(ids),
-      merges: splitMerges(metadata),
+      merges: splitMerges(metadata, ids),
     },
     ids,
     // a control token in other letters is a mislabelled one

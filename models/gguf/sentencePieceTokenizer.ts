@@ -11,7 +11,7 @@ const UNDERLINE = '▁';
 export function gemmaPipeline({ metadata, tokens }: GgufVocabulary): TokenizerPipeline {
   const ids = vocabularyIds(tokens.map((token) => (/^ +$/.test(token) ? UNDERLINE.repeat(token.length) : token)));
   const unknown = metadata.tokenId('tokenizer.ggml.unknown_token_id', tokens.length);
-  const merges = metadata.has('tokenizer.ggml.merges') ? splitMerges(metadata) : mergesFromScores(ids, (token) => -ids.get(token)!);
+  const merges = metadata.has('tokenizer.ggml.merges') ? splitMerges(metadata, ids) : mergesFromScores(ids, (token) => -ids.get(token)!);
   return {
     normalizer: { type: 'Replace', pattern: { String: ' ' }, content: UNDERLINE },
     preTokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false },
@@ -29,7 +29,7 @@ export function llamaPipeline({ metadata, tokens }: GgufVocabulary): TokenizerPi
   const prefix = metadata.flag('tokenizer.ggml.add_space_prefix', true);
   const unknown = metadata.tokenId('tokenizer.ggml.unknown_token_id', tokens.length);
   let merges: [string, string][];
-  if (metadata.has('tokenizer.ggml.merges')) merges = splitMerges(metadata);
+  if (metadata.has('tokenizer.ggml.merges')) merges = splitMerges(metadata, ids);
   else {
     const scores = metadata.numbers('tokenizer.ggml.scores', tokens.length);
     merges = mergesFromScores(ids, (token) => scores[ids.get(token)!]);

@@ -13,14 +13,20 @@ export function vocabularyObject(ids: ReadonlyMap<string, number>): Record<strin
   return vocabulary;
 }
 
-/** The metadata's merges, each `left right`. @throws UserError naming the first that is not */
-export function splitMerges(metadata: Metadata): [string, string][] {
+/** The metadata's merges, each `left right`. @throws UserError naming the first that is not, or that makes a token unknown to `ids` */
+export function splitMerges(metadata: Metadata, ids: ReadonlyMap<string, number>): [string, string][] {
   return metadata.texts('tokenizer.ggml.merges').map((merge, index) => {
     const parts = merge.split(' ');
     if (parts.length !== 2)
       throw new UserError(
         `${metadata.path}: merge ${index} is ${JSON.stringify(merge)}; two tokens with one space between them are allowed`,
       );
-    return [parts[0], parts[1]];
+    const [left, right] = parts;
+    const stranger = [left, right, left + right].find((token) => !ids.has(token));
+    if (stranger !== undefined)
+      throw new UserError(
+        `${metadata.path}: merge ${index} is ${JSON.stringify(merge)}, but the vocabulary has no ${JSON.stringify(stranger)}`,
+      );
+    return [left, right];
   });
 }

@@ -1,0 +1,28 @@
+"""Token ids that transformers' own GGUF tokenizer gives to the first sentences of text files, for bench/ggufTokenIds.ts.
+
+python3 bench/ggufTokenIds.py model.gguf ids.jsonl --lines 1000 ar.txt cs.txt …
+
+Needs transformers 5.23 or later and gguf; earlier releases build Gemma's merges otherwise.
+"""
+
+import argparse
+import json
+import os
+
+from transformers import AutoTokenizer
+
+parser = argparse.ArgumentParser()
+parser.add_argument("gguf")
+parser.add_argument("output")
+parser.add_argument("texts", nargs="+")
+parser.add_argument("--lines", type=int, default=1000)
+options = parser.parse_args()
+
+folder, name = os.path.split(os.path.abspath(options.gguf))
+tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+with open(options.output, "w", encoding="utf-8") as output:
+    for path in options.texts:
+        with open(path, encoding="utf-8") as file:
+            sentences = [line.rstrip("\r\n") for line in file if line.strip()][: options.lines]
+        for text, ids in zip(sentences, tokenizer(sentences).input_ids):
+            output.write(json.dumps({"file": path, "text": text, "ids": ids}, ensure_ascii=False) + "\n")

@@ -8,6 +8,7 @@ import { silent, type Progress } from '../util/progress';
 import { nearest } from '../util/suggest';
 import { openCheckpoint, type Checkpoint } from './checkpointFiles';
 import { text } from './configFields';
+import { floatFields } from './configText';
 import { architectureFor } from './registry';
 import { rememberedHash } from './rememberedHash';
 import type { Architecture, BaseConfig, Model } from './types';
@@ -39,7 +40,8 @@ export async function loadModel(folder: string, options: LoadOptions, progress: 
       weights[name] = engine.parameter(values, shape, options.trainable);
     }
     progress({ stage: 'loading the model', done: stored.length, total: stored.length });
-    return { architecture, config, weights, rawConfig, folder, contentHash: contentHash(configText, ...hashes) };
+    const identity = contentHash(configText, ...hashes);
+    return { architecture, config, weights, rawConfig, floatFields: floatFields(configText), folder, contentHash: identity };
   } catch (error) {
     Object.values(weights).forEach((weight) => weight.dispose());
     throw error;

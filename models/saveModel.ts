@@ -3,6 +3,7 @@ import { copyFile, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { currentEngine } from '../engine/engine';
 import { fileError, writeAtomic } from '../util/files';
+import { jsonText } from './configText';
 import { writeSafetensors } from './safetensors';
 import type { Model } from './types';
 
@@ -34,7 +35,7 @@ export async function saveModel(model: Model, folder: string): Promise<void> {
   }));
   await writeSafetensors(join(folder, 'model.safetensors'), tensors);
   const saved = asFloat32(architecture.savedConfig?.(rawConfig) ?? rawConfig);
-  await writeAtomic(join(folder, 'config.json'), `${JSON.stringify(saved, null, 2)}\n`);
+  await writeAtomic(join(folder, 'config.json'), jsonText(saved, model.floatFields));
   await copyTokenizerFiles(model.folder, folder);
 }
 

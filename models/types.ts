@@ -75,6 +75,8 @@ export interface Model {
   weights: Weights;
   /** config.json as read, written back when the model is saved. */
   rawConfig: Readonly<Record<string, unknown>>;
+  /** Fields of config.json written as floats though whole (`30.0`): JSON.parse forgets it, transformers' type checks want it back. */
+  floatFields?: readonly string[];
   /** The folder it came from; other files (tokenizer) are copied from there when it is saved. */
   folder: string;
   /** Identifies weights and config: part of every cache key and of eval.json. */

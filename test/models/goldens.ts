@@ -72,5 +72,5 @@ export function meanNll(model: Model, sequences: readonly number[][]): tf.Scalar
   }
   const { weight, options } = model.architecture.head(model.weights, model.config);
   const hidden = tf.gather(packedHidden(model, pack(sequences)), tf.tensor1d(rows, 'int32'));
-  return tf.neg<tf.Scalar>(tf.mean(tokenLogProbs(hidden, weight, tf.tensor1d(targets, 'int32'), options)));
+  return tf.neg<tf.Scalar>(tf.mean<tf.Scalar>(tokenLogProbs(hidden, weight, tf.tensor1d(targets, 'int32'), options)));
 }

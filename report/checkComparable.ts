@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { UserError } from '../util/errors';
 import type { ScoredTask } from './evalSchema';
 import type { EvalRun } from './readRun';
@@ -17,6 +18,9 @@ export function checkComparable(base: EvalRun, tuned: EvalRun): void {
     if (before !== after) refuse(what, before, after);
   };
   for (const option of SAMPLING_OPTIONS) same(option, show(base.results.options[option]), show(tuned.results.options[option]));
+  const [fluency, otherFluency] = [base.results.options.fluencyModel, tuned.results.options.fluencyModel];
+  if (typeof fluency === 'string' && typeof otherFluency === 'string' && resolve(fluency) !== resolve(otherFluency))
+    refuse('fluencyModel', show(fluency), show(otherFluency));
   same('languages', [...base.samples.keys()].sort().join(' '), [...tuned.samples.keys()].sort().join(' '));
   for (const [language, texts] of base.prompts) {
     const others = tuned.prompts.get(language);

@@ -222,7 +222,7 @@ function optionsSection(base: EvalRun, tuned: readonly EvalRun[]): SafeHtml {
               option,
               values,
               differs,
-            }) => html`<tr${differs && trusted(' class="differs"')}><td>${option}${differs && ' ≠'}</td>${values.map((value) => html`<td>${value}</td>`)}</tr>
+            }) => html`<tr${differs && trusted(' class="differs"')}><td>${option}${differs && html`<small>differs</small>`}</td>${values.map((value) => html`<td>${value}</td>`)}</tr>
 `,
           )}
         </tbody>

@@ -14,7 +14,9 @@ export function escapeHtml(text: string): string {
 
 /** Tagged template: every value is escaped unless it is `SafeHtml`; lists are joined; null, undefined and false leave nothing. */
 export function html(strings: TemplateStringsArray, ...values: HtmlValue[]): SafeHtml {
-  return new SafeHtml(strings.reduce((markup, part, i) => markup + render(values[i - 1]) + part));
+  // the templates' indentation is for us; values keep theirs
+  const parts = strings.map((part) => part.replace(/\n\s+/g, '\n'));
+  return new SafeHtml(parts.reduce((markup, part, i) => markup + render(values[i - 1]) + part));
 }
 
 /** Vouches for markup made elsewhere, e.g. a chart. */

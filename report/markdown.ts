@@ -17,10 +17,10 @@ export function markdownReport(comparison: Comparison, base: EvalRun, tuned: rea
     }. Baseline: ${cell(comparison.baseline.model.name)}.`,
     ...runs.flatMap((run) => runParts(comparison, run)),
     '## Options',
-    'Options of the evaluations; a `≠` marks those that differ.',
+    'Options of the evaluations; `(differs)` marks those that do.',
     table(
       ['Option', ...options.map(({ name }) => name)],
-      optionRows(options).map(({ option, values, differs }) => [`${option}${differs ? ' ≠' : ''}`, ...values]),
+      optionRows(options).map(({ option, values, differs }) => [`${option}${differs ? ' (differs)' : ''}`, ...values]),
     ),
     '## What the figures mean',
     [

@@ -17,7 +17,7 @@ export function optionRows(runs: readonly EvalRun[]): OptionRow[] {
   const rows = [
     row('model name', ({ results }) => results.model.name),
     row('model hash', ({ results }) => results.model.hash.slice(0, 12)),
-    row('scorer', ({ results }) => `${results.toxicity.scorer.name} ${results.toxicity.scorer.revision.slice(0, 12)}`),
+    row('scorer and revision', ({ results }) => `${results.toxicity.scorer.name} ${results.toxicity.scorer.revision.slice(0, 12)}`),
     ...names.map((name) => row(name, ({ results }) => results.options[name])),
   ];
   return [...rows.filter(({ differs }) => differs), ...rows.filter(({ differs }) => !differs)];

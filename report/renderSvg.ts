@@ -38,13 +38,13 @@ export function renderSvg(option: echarts.EChartsOption, width: number, height: 
 
 /**
  * Makes the SVG the same at each rendering and fit for any page: echarts numbers its charts and classes through the process's life, and styles
- * them for a pointer that a static picture has no use for.
+ * them for a pointer that a static picture has no use for. Clip paths go too: their ids would clash between charts, and nothing leaves its grid.
  */
 function tidy(svg: string, width: number, height: number, description: string): string {
   let clean = svg
     .replace(/<style[\s\S]*?<\/style>/g, '')
-    .replace(/ (class|ecmeta_\w+|pointer-events)="[^"]*"/g, '')
-    .replace(/\bzr\d+-/g, 'zr-')
+    .replace(/<defs[\s\S]*?<\/defs>/g, '')
+    .replace(/ (class|ecmeta_\w+|pointer-events|clip-path)="[^"]*"/g, '')
     .replace(/#(0[1-6])\1\1/g, (color) => COLORS[color as keyof typeof COLORS]);
   const label = description.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;');
   clean = clean.replace(

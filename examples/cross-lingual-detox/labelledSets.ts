@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { decodeHTML } from 'entities';
 import { UserError } from '../../util/errors';
-import { readText } from '../../util/files';
+import { fileError, readText } from '../../util/files';
 
 /** A comment that people labelled. */
 export interface LabelledText {
@@ -98,7 +98,10 @@ export const SET_NAMES = Object.keys(LAYOUTS);
  * @throws UserError where none is there, or a file lacks what its layout says
  */
 export async function readLabelledSets(folder: string): Promise<LabelledText[]> {
-  const present = (await readdir(folder)).filter((name) => Object.hasOwn(LAYOUTS, name));
+  const names = await readdir(folder).catch((error: unknown) => {
+    throw fileError(error, 'read', folder);
+  });
+  const present = names.filter((name) => Object.hasOwn(LAYOUTS, name));
   if (present.length === 0) throw new UserError(`${folder}: holds none of the labelled sets ${SET_NAMES.join(', ')}`);
   const texts: LabelledText[] = [];
   for (const set of present.sort()) {

@@ -108,7 +108,8 @@ export function disposeAttentionIndex(index: AttentionIndex): void {
 function repeatHeads(x: tf.Tensor4D, groups: number): tf.Tensor4D {
   if (groups === 1) return x;
   const [batch, heads, length, width] = x.shape;
-  return tf.reshape(tf.tile(tf.expandDims(x, 2), [1, 1, groups, 1, 1]), [batch, heads * groups, length, width]);
+  // a head's values in one row: tfjs knows tile's gradient up to rank 4
+  return tf.reshape(tf.tile(tf.reshape(x, [batch, heads, 1, length * width]), [1, 1, groups, 1]), [batch, heads * groups, length, width]);
 }
 
 /** softmax(scale · q kᵀ + mask) v. q [S,H,Q,D], k and v [S,Hk,K,D], mask broadcast to [S,H,Q,K]. */

@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+import yargs from 'yargs';
+import { evalConfigSchema, resolveEvalConfig } from '../eval/evalConfig';
+import { flagName } from '../util/optionIssues';
+import { cliProgress, note, print, runCli, usageErrors } from './cli';
+
+/** A key of the schema as JSON Schema shows it. */
+interface OptionSchema {
+  type?: string;
+  enum?: string[];
+  description?: string;
+  default?: unknown;
+}
+
+const toOption = (schema: OptionSchema) => ({
+  type:
+    schema.type === 'boolean'
+      ? ('boolean' as const)
+      : schema.type === 'number' || schema.type === 'integer'
+        ? ('number' as const)
+        : ('string' as const),
+  describe: `${schema.description}${schema.enum ? `: ${schema.enum.join(', ')}` : ''}`,
+  requiresArg: schema.type !== 'boolean',
+  // shown in --help only: the defaults are the schema's
+  ...(schema.default !== undefined && typeof schema.default !== 'boolean' && { defaultDescription: String(schema.default) }),
+});
+
+async function main(): Promise<void> {
+  const { z } = require('zod') as typeof import('zod');
+  const { properties } = z.toJSONSchema(evalConfigSchema, { io: 'input' }) as { properties: Record<string, OptionSchema> };
+  const flags = Object.fromEntries(Object.entries(properties).map(([key, schema]) => [flagName(key), toOption(schema)]));
+  const argv = await yargs(process.argv.slice(2))
+    .scriptName('dpo-eval')
+    .usage(
+      '$0 --model DIR --output DIR [--prompts PATH] [--parallel PATH] [--pairs FILE] [options]\n\n' +
+        'Measures a language model: toxicity of its continuations, bilingual sentence retrieval, preferences. Lists are separated by commas.',
+    )
+    .options(flags)
+    .parserConfiguration({ 'duplicate-arguments-array': false, 'boolean-negation': false })
+    .strict()
+    .version(false)
+    .help()
+    .wrap(Math.min(120, process.stdout.columns || 120))
+    .fail(usageErrors(Object.keys(flags)))
+    .parse();
+  const config = resolveEvalConfig(Object.fromEntries(Object.keys(properties).map((key) => [key, argv[flagName(key)]])));
+
+  // loaded only now: --help and wrong options answer at once
+  const { checkEvalFolder } = require('../eval/evalFolder') as typeof import('../eval/evalFolder');
+  await checkEvalFolder(config);
+  const { startEngine } = require('../engine/startEngine') as typeof import('../engine/startEngine');
+  const { runEval } = require('../eval/runEval') as typeof import('../eval/runEval');
+  print((await startEngine(config)).description);
+
+  stopOnSignals(config.output);
+  const { progress, stop } = cliProgress();
+  const results = await runEval(config, progress, print);
+  stop();
+  const { evalTable } = require('./evalTable') as typeof import('./evalTable');
+  print('');
+  evalTable(results).forEach(print);
+  print(`\nresults: ${config.output}/eval.json`);
+}
+
+/** Finished batches and scores are on disk already, each written whole: stopping loses what is under way alone. */
+function stopOnSignals(output: string): void {
+  const onSignal = (): void => {
+    note(`stopped; what is finished is kept in ${output}: go on with the same command and --resume`);
+    process.exit(130);
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+}
+
+runCli(main);

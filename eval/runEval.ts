@@ -1,0 +1,102 @@
+import { basename, join, resolve } from 'node:path';
+import { readPairs } from '../datasets/readPairs';
+import { tokenizePairs } from '../datasets/tokenizePairs';
+import { readConfig } from '../models/loadModel';
+import { modelHash } from '../models/modelHash';
+import { loadTokenizer } from '../models/tokenizer';
+import { writeAtomic } from '../util/files';
+import type { Progress } from '../util/progress';
+import { writtenEvalConfig, type EvalConfig } from './evalConfig';
+import { prepareEvalFolder } from './evalFolder';
+import { modelShelf } from './modelShelf';
+import { readParallel } from './parallel';
+import { preferenceTask } from './preference';
+import { readPrompts } from './prompts';
+import { retrievalTask } from './retrieval';
+import { createScorer } from './scorers/createScorer';
+import { generateContinuations } from './toxicityGeneration';
+import { fluencyValues, scorerValues, toxicityResults } from './toxicityTask';
+import type { EvalResults } from './types';
+
+/** Pairs at once: two completions each, with their prompt once. */
+const PAIRS_AT_ONCE = 16;
+
+/**
+ * Runs an evaluation's tasks on the current engine and writes its output folder: config.json first, eval.json last. All inputs are read and
+ * checked before anything is written or loaded. Models are loaded one after the other: the policy does all of its work first, then the
+ * fluency model, then the scorers' own models.
+ * @param say a line for people about what was left out
+ * @throws UserError for bad input
+ */
+export async function runEval(config: EvalConfig, progress: Progress, say: (line: string) => void): Promise<EvalResults> {
+  const { output, cache } = config;
+  const does = (task: EvalConfig['tasks'][number]): boolean => config.tasks.includes(task);
+  const hash = await modelHash(config.model, cache);
+  const { languages, limit } = config;
+  const prompts = does('toxicity') ? await readPrompts(config.prompts!, { languages, limit }) : null;
+  const parallel = does('retrieval') ? await readParallel(config.parallel!, languages) : null;
+  const pairs = does('preference') ? await readPairs(config.pairs!) : null;
+  pairs?.notes.forEach(say);
+  const scorers = [];
+  if (prompts)
+    for (const name of config.scorer) scorers.push(await createScorer(name, { candidates: scorerModels(config), cacheFolder: cache }));
+  const fluencyHash = config.fluencyModel === undefined ? null : await modelHash(config.fluencyModel, cache);
+  const reference = config.reference === undefined ? null : await readConfig(config.reference);
+  const { config: policyConfig } = await readConfig(config.model);
+  const maxPositions = Math.min(policyConfig.maxPositions, reference?.config.maxPositions ?? Infinity);
+  const tokenized =
+    pairs &&
+    (await tokenizePairs(pairs.pairs, { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs! }, progress));
+
+  await prepareEvalFolder(config, hash, prompts);
+  const results: EvalResults = {
+    version: 1,
+    model: { name: basename(resolve(config.model)), hash },
+    options: writtenEvalConfig(config),
+  };
+  const shelf = modelShelf(cache, progress);
+  try {
+    const policy = async () => (await shelf.take(config.model))[0];
+    const generations = prompts && (await generateContinuations(policy, prompts, config, progress));
+    if (parallel)
+      results.retrieval = { languages: await retrievalTask(await policy(), await loadTokenizer(config.model), parallel, progress) };
+    if (tokenized) {
+      const options = { batchSize: PAIRS_AT_ONCE, beta: config.beta, file: join(output, 'preference.jsonl') };
+      const [model, other] = await shelf.take(config.model, ...(config.reference === undefined ? [] : [config.reference]));
+      results.preference = await preferenceTask(model, other ?? null, tokenized, options, progress);
+    }
+    if (prompts && generations) {
+      const { fluencyModel } = config;
+      const logLikelihoods =
+        fluencyModel === undefined
+          ? null
+          : await fluencyValues(
+              async () => (await shelf.take(fluencyModel))[0],
+              fluencyHash!,
+              prompts,
+              generations,
+              { ...config, fluencyModel },
+              progress,
+            );
+      shelf.clear();
+      const values = [];
+      for (const scorer of scorers) values.push(await scorerValues(scorer, generations, config, progress));
+      results.toxicity = await toxicityResults(generations, scorers, values, logLikelihoods, output);
+    }
+  } finally {
+    shelf.clear();
+  }
+  await writeAtomic(join(output, 'eval.json'), `${JSON.stringify(results, null, 2)}\n`);
+  return results;
+}
+
+/** Folders that may hold a probe's model, likeliest first. */
+function scorerModels(config: EvalConfig): { option: string; folder: string }[] {
+  if (config.scorerModel !== undefined) return [{ option: '--scorer-model', folder: config.scorerModel }];
+  const named = [
+    { option: '--fluency-model', folder: config.fluencyModel },
+    { option: '--reference', folder: config.reference },
+    { option: '--model', folder: config.model },
+  ];
+  return named.flatMap(({ option, folder }) => (folder === undefined ? [] : [{ option, folder }]));
+}

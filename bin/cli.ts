@@ -27,10 +27,9 @@ export function note(line: string): void {
  * stack, since it is a bug of ours. A command that wants another exit code sets `process.exitCode` itself.
  */
 export function runCli(main: () => Promise<void>): void {
-  // `dpo-… | head` closes the pipe early: no reason to complain
+  // `dpo-… | head` closes the pipe early: the lines are lost, the work goes on
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (error.code !== 'EPIPE') throw error;
   });
   main().catch((error: unknown) => {
     clearBar();
@@ -47,7 +46,8 @@ export function runCli(main: () => Promise<void>): void {
  */
 export function usageErrors(flags: readonly string[]): (message: string | null, error: Error | undefined) => never {
   return (message, error) => {
-    if (error) throw error;
+    // yargs' own complaints may come as errors of its own kind
+    if (error && error.name !== 'YError') throw error;
     const unknown = /^Unknown arguments?: (.*)$/.exec(message ?? '')?.[1].split(', ');
     if (!unknown) throw new UserError(`${(message ?? 'bad arguments').replace(/\s*\n\s*/g, ' ')} (see --help)`);
     // yargs names a flag twice, as typed and in camel case

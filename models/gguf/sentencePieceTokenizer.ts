@@ -1,6 +1,5 @@
 import { mergesFromScores } from './mergesFromScores';
-import type { GgufVocabulary, TokenizerPipeline } from './tokenizer';
-import { splitMerges, vocabularyIds, vocabularyObject } from './vocabulary';
+import { splitMerges, vocabularyIds, vocabularyObject, type GgufVocabulary, type TokenizerPipeline } from './vocabulary';
 
 const UNDERLINE = '▁';
 

@@ -3,6 +3,7 @@ import { lookup } from '../../util/suggest';
 import { byteLevelPipeline } from './byteLevelTokenizer';
 import type { Metadata } from './metadata';
 import { gemmaPipeline, llamaPipeline } from './sentencePieceTokenizer';
+import type { GgufVocabulary, TokenizerPipeline } from './vocabulary';
 
 /** A tokenizer as Hugging Face's files spell it. */
 export interface TokenizerFiles {
@@ -12,28 +13,6 @@ export interface TokenizerFiles {
   config: Record<string, unknown>;
   /** special_tokens_map.json */
   specialTokens: Record<string, string>;
-}
-
-/** A GGUF file's vocabulary. */
-export interface GgufVocabulary {
-  metadata: Metadata;
-  tokens: readonly string[];
-  /** ggml's token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. */
-  types: readonly number[];
-}
-
-/** What depends on the kind of tokenizer: the parts of tokenizer.json, and which spelling a token has there. */
-export interface TokenizerPipeline {
-  normalizer: object | null;
-  preTokenizer: object | null;
-  decoder: object;
-  model: Record<string, unknown>;
-  /** Token to id, as the model has it. */
-  ids: ReadonlyMap<string, number>;
-  /** Whether a control token is one in fact. */
-  isControl: (token: string) => boolean;
-  /** Whether a sequence starts with the beginning-of-sequence token where the metadata do not say. */
-  addBosByDefault: boolean;
 }
 
 const CONTROL = 3;

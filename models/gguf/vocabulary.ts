@@ -1,6 +1,28 @@
 import { UserError } from '../../util/errors';
 import type { Metadata } from './metadata';
 
+/** A GGUF file's vocabulary. */
+export interface GgufVocabulary {
+  metadata: Metadata;
+  tokens: readonly string[];
+  /** ggml's token types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. */
+  types: readonly number[];
+}
+
+/** What depends on the kind of tokenizer: the parts of tokenizer.json, and which spelling a token has there. */
+export interface TokenizerPipeline {
+  normalizer: object | null;
+  preTokenizer: object | null;
+  decoder: object;
+  model: Record<string, unknown>;
+  /** Token to id, as the model has it. */
+  ids: ReadonlyMap<string, number>;
+  /** Whether a control token is one in fact. */
+  isControl: (token: string) => boolean;
+  /** Whether a sequence starts with the beginning-of-sequence token where the metadata do not say. */
+  addBosByDefault: boolean;
+}
+
 /** Token to id; of equal tokens the last counts, at the place of the first, as in Python's dictionaries. */
 export function vocabularyIds(tokens: readonly string[]): Map<string, number> {
   return new Map(tokens.map((token, id) => [token, id]));

@@ -106,8 +106,8 @@ async function main(): Promise<void> {
       output: { type: 'string', default: join('examples', 'cross-lingual-detox', 'probe-gemma3-270m.json') },
       layer: { type: 'number', default: 9, describe: 'hidden state to read' },
       c: { type: 'number', default: 0.003, describe: 'inverse strength of the L2 penalty' },
-      'set-size': { type: 'number', default: 1000, describe: 'texts taken of each set and language, at most' },
-      'max-tokens': { type: 'number', default: 64, describe: 'tokens read of each text' },
+      'set-size': { type: 'number', default: 240, describe: 'texts taken of each set and language, at most' },
+      'max-tokens': { type: 'number', default: 48, describe: 'tokens read of each text' },
       seed: { type: 'number', default: 0 },
       engine: { choices: ['auto', 'torch', 'tfjs'] as const, default: 'auto' as const },
       device: { type: 'string', default: 'auto' },
@@ -144,6 +144,7 @@ async function main(): Promise<void> {
     date: new Date().toISOString().slice(0, 10),
     c: argv.c,
     seed: argv.seed,
+    setSize: argv['set-size'],
     maxTokens: argv['max-tokens'],
     texts: Object.fromEntries(
       names(examples.texts, setOf).map((set) => [set, examples.texts.filter((text) => setOf(text) === set).length]),

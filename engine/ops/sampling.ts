@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UserError } from '../../util/errors';
-import { fused } from '../fused';
 
 export interface SamplingOptions {
   /** Logits are divided by it; 0 takes the most probable token. */
@@ -15,17 +14,14 @@ export interface Nucleus {
   cumulative: Float64Array;
 }
 
-/** log Σ exp over each row. @param x [R, V]  @returns [R], float32 */
-export const rowLogSumExp = fused('rowLogSumExp', (x: tf.Tensor2D): tf.Tensor1D => tf.logSumExp(x, 1));
-
 /** How many blocks of a row are looked at first, and how many when those hold too little mass; then the whole row. */
 const BLOCKS = [64, 512];
 /** About as wide a block as makes the maxima few and the blocks small. */
 const BLOCK_WIDTH = 64;
 /** Rows up to this many tokens are read back whole. */
 const SMALL_VOCABULARY = 4096;
-/** Values read back at once: a gigabyte's worth of rows would be held twice. */
-const VALUES_AT_ONCE = 2 ** 25;
+/** Log-probabilities held at once: 64 MiB of them. */
+const VALUES_AT_ONCE = 2 ** 24;
 /** A sorting key is a value's 32 ordered bits and then the token's 21: together a whole number that a double holds. */
 const TOKEN_RANGE = 2 ** 21;
 
@@ -48,7 +44,9 @@ export function sampleTopP(
   const result = new Int32Array(uniforms.length);
   const rowOf = (draw: number): number => (rows ? rows[draw] : draw);
   if (options.temperature === 0) {
-    const best = tf.tidy(() => tf.argMax(logits, 1).dataSync<'int32'>());
+    const top = tf.argMax(logits, 1);
+    const best = top.dataSync<'int32'>();
+    top.dispose();
     for (let n = 0; n < result.length; n++) result[n] = best[rowOf(n)];
     return result;
   }
@@ -74,133 +72,120 @@ function firstAbove(cumulative: ArrayLike<number>, target: number): number {
 }
 
 /**
- * Each row's nucleus. The whole row is read on the device alone, for its normaliser and for the maxima of its blocks; the
+ * Each row's nucleus. The whole row is read on the device alone, for the log-probabilities and for the maxima of its blocks; the
  * blocks with the largest maxima come back. Every token more probable than the least of those maxima is in them, since a block left out has
  * none above it: the nucleus is known once such tokens hold `topP`. Rows where they hold less are looked at more widely.
  * @param logits [R, V]
  */
-export function nuclei(logits: tf.Tensor2D, { temperature, topP }: SamplingOptions): Nucleus[] {
+export function nuclei(logits: tf.Tensor2D, options: SamplingOptions): Nucleus[] {
   const [rows, vocabulary] = logits.shape;
-  const kept: Nucleus[] = new Array(rows);
-  tf.tidy(() => {
-    const scaled = temperature === 1 ? logits : (tf.div(logits, temperature) as tf.Tensor2D);
-    const normalisers = rowLogSumExp(scaled).dataSync<'float32'>();
-    checkFinite(normalisers);
-    let open = Array.from({ length: rows }, (_, row) => row);
-    if (vocabulary > SMALL_VOCABULARY) {
-      const width = blockWidth(vocabulary);
-      const blocks = blocked(scaled, width);
-      const count = blocks.shape[1];
-      const maxima: tf.Tensor2D = tf.max(blocks, 2);
-      const flat = tf.reshape<tf.Rank.R2>(blocks, [rows * count, width]);
-      for (const level of BLOCKS.filter((k) => 2 * k <= count)) {
-        if (open.length === 0) break;
-        open = inBatches(open, level * width, (part) => lookInBlocks(flat, maxima, part, level, normalisers, topP, kept));
-      }
-    }
-    inBatches(open, vocabulary, (part) => lookAtAll(scaled, part, normalisers, topP, kept));
-  });
+  const kept: Nucleus[] = [];
+  // some rows at a time: the log-probabilities are as large as the logits, and memory touched anew costs more than their arithmetic
+  const size = Math.max(1, Math.floor(VALUES_AT_ONCE / vocabulary));
+  for (let start = 0; start < rows; start += size) {
+    const part = Math.min(size, rows - start);
+    tf.tidy(() => kept.push(...nucleiOf(part === rows ? logits : tf.slice(logits, [start, 0], [part, vocabulary]), options)));
+  }
   return kept;
 }
 
-function checkFinite(normalisers: ArrayLike<number>): void {
-  for (let row = 0; row < normalisers.length; row++)
-    if (!Number.isFinite(normalisers[row]))
-      throw new UserError('the model gives logits that are not finite: its weights are damaged or training has diverged');
+function nucleiOf(logits: tf.Tensor2D, { temperature, topP }: SamplingOptions): Nucleus[] {
+  const [rows, vocabulary] = logits.shape;
+  const kept: Nucleus[] = new Array(rows);
+  const logProbs = tf.logSoftmax(temperature === 1 ? logits : (tf.div(logits, temperature) as tf.Tensor2D));
+  let open = Array.from({ length: rows }, (_, row) => row);
+  if (vocabulary > SMALL_VOCABULARY) {
+    const width = blockWidth(vocabulary);
+    const blocks = blocked(logProbs, width);
+    const count = blocks.shape[1];
+    const maxima: tf.Tensor2D = tf.max(blocks, 2);
+    const flat = tf.reshape<tf.Rank.R2>(blocks, [rows * count, width]);
+    for (const level of BLOCKS.filter((k) => 2 * k <= count))
+      if (open.length > 0) open = lookInBlocks(flat, maxima, open, level, topP, kept);
+  }
+  if (open.length > 0) lookAtAll(logProbs, open, topP, kept);
+  return kept;
 }
 
-/** Goes through rows in parts of bounded size; gives those that are still open. */
-function inBatches(rows: number[], valuesEach: number, look: (part: number[]) => number[]): number[] {
-  const size = Math.max(1, Math.floor(VALUES_AT_ONCE / valuesEach));
-  const open: number[] = [];
-  for (let start = 0; start < rows.length; start += size) open.push(...look(rows.slice(start, start + size)));
-  return open;
+/** Log-probabilities of a broken model are NaN, all of a row's. */
+function checkFinite(value: number): void {
+  if (Number.isNaN(value))
+    throw new UserError('the model gives logits that are not finite: its weights are damaged or training has diverged');
 }
 
-function lookInBlocks(
-  flat: tf.Tensor2D,
-  maxima: tf.Tensor2D,
-  rows: number[],
-  level: number,
-  normalisers: ArrayLike<number>,
-  topP: number,
-  kept: Nucleus[],
-): number[] {
+/** Finds what it can among the `level` blocks with the largest maxima. @returns the rows that need more */
+function lookInBlocks(flat: tf.Tensor2D, maxima: tf.Tensor2D, rows: number[], level: number, topP: number, kept: Nucleus[]): number[] {
   const count = maxima.shape[1];
   const width = flat.shape[1];
-  const { places, values } = tf.tidy(() => {
+  let places: ArrayLike<number> = [];
+  let least: ArrayLike<number> = [];
+  let values: Float32Array | undefined;
+  // nothing read is returned from a tidy: it would look for tensors in every element
+  tf.tidy(() => {
     const mine = rows.length === maxima.shape[0] ? maxima : tf.gather(maxima, tf.tensor1d(rows, 'int32'));
-    const { indices } = tf.topk(mine, level, true);
+    const best = tf.topk(mine, level, true);
     const starts = tf.tensor2d(
       rows.map((row) => row * count),
       [rows.length, 1],
       'int32',
     );
-    const chosen = tf.gather(flat, tf.reshape(tf.add(indices, starts), [rows.length * level]));
-    return { places: indices.dataSync<'int32'>(), values: chosen.dataSync<'float32'>() };
+    values = tf.gather(flat, tf.reshape(tf.add(best.indices, starts), [rows.length * level])).dataSync<'float32'>();
+    places = best.indices.dataSync<'int32'>();
+    least = tf.slice(best.values, [0, level - 1], [rows.length, 1]).dataSync<'float32'>();
   });
   const each = level * width;
-  const tokens = new Int32Array(each);
   return rows.filter((row, n) => {
-    let least = Infinity;
-    for (let block = 0; block < level; block++) {
-      const start = (n * level + block) * width;
-      let most = -Infinity;
-      for (let i = 0; i < width; i++) {
-        tokens[block * width + i] = places[n * level + block] * width + i;
-        most = Math.max(most, values[start + i]);
-      }
-      least = Math.min(least, most);
-    }
-    const mine = values.subarray(n * each, (n + 1) * each);
-    const nucleus = takeMass(mine, (i) => tokens[i], least, normalisers[row], topP);
+    checkFinite(least[n]);
+    const mine = values!.subarray(n * each, (n + 1) * each);
+    const nucleus = takeMass(mine, (i) => places[n * level + Math.floor(i / width)] * width + (i % width), least[n], topP);
     if (nucleus) kept[row] = nucleus;
     return !nucleus;
   });
 }
 
-function lookAtAll(scaled: tf.Tensor2D, rows: number[], normalisers: ArrayLike<number>, topP: number, kept: Nucleus[]): number[] {
-  const vocabulary = scaled.shape[1];
-  const values = tf.tidy(() => {
-    const mine = rows.length === scaled.shape[0] ? scaled : tf.gather(scaled, tf.tensor1d(rows, 'int32'));
-    return mine.dataSync<'float32'>();
+/** Finds the nuclei of rows that nothing less showed. */
+function lookAtAll(logProbs: tf.Tensor2D, rows: number[], topP: number, kept: Nucleus[]): void {
+  const vocabulary = logProbs.shape[1];
+  let values: Float32Array | undefined;
+  tf.tidy(() => {
+    const mine = rows.length === logProbs.shape[0] ? logProbs : tf.gather(logProbs, tf.tensor1d(rows, 'int32'));
+    values = mine.dataSync<'float32'>();
   });
   rows.forEach((row, n) => {
-    const mine = values.subarray(n * vocabulary, (n + 1) * vocabulary);
+    const mine = values!.subarray(n * vocabulary, (n + 1) * vocabulary);
+    checkFinite(mine[0]);
     // tokens below (1 - topP) / V hold less than 1 - topP together: the nucleus is among the others
-    const least = normalisers[row] + Math.log((1 - topP) / vocabulary) - 1e-3;
+    const least = Math.log((1 - topP) / vocabulary) - 1e-3;
     const itself = (i: number): number => i;
     kept[row] =
-      takeMass(mine, itself, least, normalisers[row], topP) ??
+      takeMass(mine, itself, least, topP) ??
       // rounding can leave topP out of reach: then every token counts
-      takeMass(mine, itself, -Infinity, normalisers[row], 0, topP)!;
+      takeMass(mine, itself, -Infinity, 0, topP)!;
   });
-  return [];
 }
 
 /**
- * The most probable of the values above `least`, up to the one with which they hold `topP`.
+ * The most probable of the tokens whose log-probability is above `least`, up to the one with which they hold `topP`.
  * @returns undefined where all of them together hold less than `needed`
  */
 function takeMass(
-  values: ArrayLike<number>,
+  logProbs: Float32Array,
   tokenOf: (i: number) => number,
   least: number,
-  normaliser: number,
   needed: number,
   topP = needed,
 ): Nucleus | undefined {
   let count = 0;
   let mass = 0;
-  for (let i = 0; i < values.length; i++) {
-    if (!(values[i] > least)) continue;
+  for (let i = 0; i < logProbs.length; i++) {
+    if (!(logProbs[i] > least)) continue;
     count++;
-    mass += Math.exp(values[i] - normaliser);
+    mass += Math.exp(logProbs[i]);
   }
   if (mass < needed) return undefined;
   const keys = new Float64Array(count);
-  for (let i = 0, n = 0; i < values.length; i++) {
-    if (values[i] > least) keys[n++] = (2 ** 32 - 1 - orderedBits(values[i])) * TOKEN_RANGE + tokenOf(i);
+  for (let i = 0, n = 0; i < logProbs.length; i++) {
+    if (logProbs[i] > least) keys[n++] = (2 ** 32 - 1 - orderedBits(logProbs[i])) * TOKEN_RANGE + tokenOf(i);
   }
   keys.sort();
   const tokens = new Int32Array(count);
@@ -210,7 +195,7 @@ function takeMass(
   while (length < count && sum < topP) {
     const token = keys[length] % TOKEN_RANGE;
     tokens[length] = token;
-    sum += Math.exp(fromOrderedBits(2 ** 32 - 1 - (keys[length] - token) / TOKEN_RANGE) - normaliser);
+    sum += Math.exp(fromOrderedBits(2 ** 32 - 1 - (keys[length] - token) / TOKEN_RANGE));
     cumulative[length++] = sum;
   }
   return { tokens: tokens.slice(0, length), cumulative: cumulative.slice(0, length) };
@@ -259,7 +244,7 @@ function sampleAll(logits: tf.Tensor2D, uniforms: ArrayLike<number>, temperature
   const result = new Int32Array(uniforms.length);
   tf.tidy(() => {
     const most = tf.max(logits, 1, true);
-    checkFinite(most.dataSync<'float32'>());
+    most.dataSync<'float32'>().forEach(checkFinite);
     const weights = tf.exp(tf.div(tf.sub(logits, most), temperature)) as tf.Tensor2D;
     const width = blockWidth(logits.shape[1]);
     const padded =

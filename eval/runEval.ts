@@ -14,7 +14,7 @@ import { preferenceTask } from './preference';
 import { readPrompts } from './prompts';
 import { retrievalTask } from './retrieval';
 import { createScorer } from './scorers/createScorer';
-import { generateContinuations } from './toxicityGeneration';
+import { encodePrompts, generateContinuations } from './toxicityGeneration';
 import { fluencyValues, scorerValues, toxicityResults } from './toxicityTask';
 import type { EvalResults } from './types';
 
@@ -48,6 +48,9 @@ export async function runEval(config: EvalConfig, progress: Progress, say: (line
     pairs &&
     (await tokenizePairs(pairs.pairs, { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs! }, progress));
 
+  const tokenizer = prompts || parallel ? await loadTokenizer(config.model) : null;
+  const encoded = prompts && encodePrompts(tokenizer!, prompts, policyConfig.maxPositions, config.maxNewTokens);
+
   await prepareEvalFolder(config, hash, prompts);
   const results: EvalResults = {
     version: 1,
@@ -57,9 +60,8 @@ export async function runEval(config: EvalConfig, progress: Progress, say: (line
   const shelf = modelShelf(cache, progress);
   try {
     const policy = async () => (await shelf.take(config.model))[0];
-    const generations = prompts && (await generateContinuations(policy, prompts, config, progress));
-    if (parallel)
-      results.retrieval = { languages: await retrievalTask(await policy(), await loadTokenizer(config.model), parallel, progress) };
+    const generations = prompts && (await generateContinuations(policy, tokenizer!, prompts, encoded!, config, progress));
+    if (parallel) results.retrieval = { languages: await retrievalTask(await policy(), tokenizer!, parallel, progress) };
     if (tokenized) {
       const options = { batchSize: PAIRS_AT_ONCE, beta: config.beta, file: join(output, 'preference.jsonl') };
       const [model, other] = await shelf.take(config.model, ...(config.reference === undefined ? [] : [config.reference]));

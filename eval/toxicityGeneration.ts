@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadTokenizer, type TextTokenizer } from '../models/tokenizer';
+import type { TextTokenizer } from '../models/tokenizer';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
 import { readJson } from '../util/files';
@@ -14,20 +14,20 @@ import type { Generation, Prompt } from './types';
 /**
  * Continues every prompt and writes generations.arrow, in the order of prompts and samples. What an earlier run left in the output
  * folder is taken as it is: the caller has made sure that its options were the same.
- * @throws UserError for a prompt that does not fit the model's context
+ * @param encoded the prompts' token ids, by `encodePrompts`
  */
 export async function generateContinuations(
   loadPolicy: () => Promise<Model>,
+  tokenizer: TextTokenizer,
   prompts: readonly Prompt[],
+  encoded: readonly Int32Array[],
   config: EvalConfig,
   progress: Progress,
 ): Promise<Generation[]> {
   const file = join(config.output, 'generations.arrow');
   if (existsSync(file)) return readGenerations(file);
   const parts = await openParts(config.output);
-  const tokenizer = await loadTokenizer(config.model);
   const model = await loadPolicy();
-  const encoded = prompts.map((prompt) => encodePrompt(tokenizer, prompt, model, config.maxNewTokens));
   const before = prompts.map((_, i) => tokenizer.decode(encoded[i]));
   const fresh: Generation[] = [];
   await generate(
@@ -63,16 +63,23 @@ export async function generateContinuations(
   return all;
 }
 
-function encodePrompt(tokenizer: TextTokenizer, prompt: Prompt, model: Model, maxNewTokens: number): Int32Array {
-  const tokens = promptTokens(tokenizer, prompt.text);
-  const { maxPositions } = model.config;
-  const name = `${prompt.language}, prompt ${prompt.index + 1}`;
-  if (tokens.length === 0) throw new UserError(`--prompts: ${name} gives no token to continue from`);
-  if (tokens.length + maxNewTokens > maxPositions)
-    throw new UserError(
-      `--prompts: ${name} is too long: ${tokens.length} tokens and --max-new-tokens ${maxNewTokens}, the model's context holds ${maxPositions}`,
-    );
-  return tokens;
+/** Token ids of every prompt. @throws UserError for one that gives none, or leaves no room in a context of `maxPositions` */
+export function encodePrompts(
+  tokenizer: TextTokenizer,
+  prompts: readonly Prompt[],
+  maxPositions: number,
+  maxNewTokens: number,
+): Int32Array[] {
+  return prompts.map(({ language, index, text }) => {
+    const tokens = promptTokens(tokenizer, text);
+    const name = `${language}, prompt ${index + 1}`;
+    if (tokens.length === 0) throw new UserError(`--prompts: ${name} gives no token to continue from`);
+    if (tokens.length + maxNewTokens > maxPositions)
+      throw new UserError(
+        `--prompts: ${name} is too long: ${tokens.length} tokens and --max-new-tokens ${maxNewTokens}, the model's context holds ${maxPositions}`,
+      );
+    return tokens;
+  });
 }
 
 /** A prompt's ids as in training: the start that the tokenizer's own template gives, and no end-of-sequence token that it may add. */

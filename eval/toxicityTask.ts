@@ -11,6 +11,9 @@ import { rememberedValues } from './rememberedValues';
 import { promptTokens } from './toxicityGeneration';
 import type { EvalResults, Generation, Prompt, Score, Scorer } from './types';
 
+/** Packed tokens of a fluency batch: some seconds on two cores, which is how long a Ctrl-C waits. */
+const ROWS_AT_ONCE = 1024;
+
 /**
  * Mean log-likelihood a token of each continuation given its prompt, under the fluency model. With the policy's tokenizer these are the
  * sampled tokens themselves; another tokenizer reads prompt and continuation as text.
@@ -40,7 +43,7 @@ export async function fluencyValues(
   const parts = [...starts, ...continuations].map((ids) => ids.join());
   const key = contentHash('continuation log-likelihoods 1', modelHash, config.precision, ...parts);
   return rememberedValues(config.cache, key, generations.length, async () =>
-    continuationLogLikelihoods(await loadFluencyModel(), starts, continuations, undefined, progress, 'fluency'),
+    continuationLogLikelihoods(await loadFluencyModel(), starts, continuations, ROWS_AT_ONCE, progress, 'fluency'),
   );
 }
 

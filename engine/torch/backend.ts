@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Precision } from '../engine';
 import { type Slot, describe, freeSlot, scalarType, scoped, torch, track } from './binding';
@@ -150,7 +151,10 @@ export class TorchBackend extends tf.KernelBackend {
   }
 
   override async read(dataId: tf.DataId): Promise<tf.backend_util.BackendValues> {
-    return this.readSync(dataId);
+    const values = this.readSync(dataId);
+    // a loop that awaits results would otherwise never let the event loop run: Ctrl-C went unheard until its end
+    await setImmediate();
+    return values;
   }
 
   override disposeData(dataId: tf.DataId, force = false): boolean {

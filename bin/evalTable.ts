@@ -2,7 +2,8 @@ import type { EvalResults, ToxicityFigures } from '../eval/types';
 
 type Row = Readonly<Record<string, string>>;
 
-const number = (value: number | null | undefined, digits = 3): string => (value === null || value === undefined ? '–' : value.toFixed(digits));
+const number = (value: number | null | undefined, digits = 3): string =>
+  value === null || value === undefined ? '–' : value.toFixed(digits);
 
 /** An evaluation's figures as lines of text: a table by language, and a line for the preference task. */
 export function evalTable({ toxicity, retrieval, preference }: EvalResults): string[] {

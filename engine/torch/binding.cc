@@ -31,10 +31,11 @@ constexpr int kMaxRank = 7;
 constexpr size_t kMaxArguments = 24;
 
 // How one argument of an operator is converted, worked out once an operator.
-enum class Kind { kTensor, kOptionalTensor, kTensorList, kOptionalTensorList, kInt, kIntList, kFloat, kFloatList, kBool, kBoolList, kScalar, kString, kDevice, kOther };
+enum class Kind { kTensor, kOptionalTensor, kTensorList, kOptionalTensorList, kInt, kIntList, kFloat, kFloatList, kBool, kBoolList, kScalar, kString, kDevice, kEmptyList, kOther };
 
 struct Argument {
   Kind kind;
+  c10::TypePtr type;
   bool optional;
   bool hasDefault;
   c10::IValue defaultValue;
@@ -170,7 +171,10 @@ Kind kindOf(const c10::TypePtr& type) {
     case c10::TypeKind::DeviceObjType: return Kind::kDevice;
     case c10::TypeKind::ListType: {
       const auto& inner = type->expectRef<c10::ListType>().getElementType();
-      if (inner->kind() == c10::TypeKind::OptionalType) return Kind::kOptionalTensorList;
+      if (inner->kind() == c10::TypeKind::OptionalType) {
+        const auto& item = inner->expectRef<c10::OptionalType>().getElementType();
+        return item->kind() == c10::TypeKind::TensorType ? Kind::kOptionalTensorList : Kind::kEmptyList;
+      }
       switch (kindOf(inner)) {
         case Kind::kTensor: return Kind::kTensorList;
         case Kind::kInt: return Kind::kIntList;
@@ -242,6 +246,10 @@ c10::IValue convert(napi_env env, State* state, const Argument& argument, napi_v
       for (uint32_t i = 0; i < length; i++) list.push_back(toBool(env, element(env, value, i), what));
       return list;
     }
+    case Kind::kEmptyList: {
+      if (listLength(env, value, what) != 0) fail(std::string("internal: argument ") + what + ": only an empty list is converted");
+      return c10::impl::GenericList(argument.type->expectRef<c10::ListType>().getElementType());
+    }
     default: fail(std::string("internal: argument ") + what + " is of a type that the binding does not convert");
   }
 }
@@ -260,7 +268,7 @@ napi_value operatorNumber(napi_env env, State* state, size_t, napi_value* args) 
     Kind kind = kindOf(type);
     if (kind == Kind::kTensor && optional) kind = Kind::kOptionalTensor;
     const auto& value = argument.default_value();
-    entry.arguments.push_back({kind, optional, value.has_value(), value.value_or(c10::IValue()), entry.name + "(" + argument.name() + ")"});
+    entry.arguments.push_back({kind, type, optional, value.has_value(), value.value_or(c10::IValue()), entry.name + "(" + argument.name() + ")"});
   }
   state->operators.push_back(std::move(entry));
   return makeInt(env, static_cast<int64_t>(state->operators.size() - 1));

@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { type HeadOptions, chunkedLogProbs } from '../ops/tokenLogProbs';
 import type { TorchBackend } from './backend';
 import { type Slot, aten, describe, freeSlot, scalarType, scoped, torch } from './binding';
+import { plainLinear } from './fusedKernels';
 import { addSegment, gradientMode, withoutRecording } from './recorder';
 
 const op = {
@@ -10,7 +11,6 @@ const op = {
   cat: aten('cat'),
   exp: aten('exp_'),
   gather: aten('gather'),
-  linear: aten('linear'),
   logSoftmax: aten('log_softmax.int'),
   matmul: aten('matmul'),
   mul: aten('mul_.Tensor'),
@@ -34,7 +34,7 @@ export function headKernel(backend: TorchBackend) {
   /** [n, V] log-probabilities in float32. */
   const logProbsOf = (hidden: Slot, head: Slot, scale: number): Slot =>
     scoped(() => {
-      const raw = op.linear(hidden, head);
+      const raw = plainLinear(backend, hidden, head);
       return op.logSoftmax(scale === 1 ? raw : op.mulNumber(raw, scale), 1, scalarType.float32);
     });
 

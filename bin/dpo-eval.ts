@@ -1,34 +1,11 @@
 #!/usr/bin/env node
 import yargs from 'yargs';
 import { evalConfigSchema, resolveEvalConfig } from '../eval/evalConfig';
-import { flagName } from '../util/optionIssues';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';
-
-/** A key of the schema as JSON Schema shows it. */
-interface OptionSchema {
-  type?: string;
-  enum?: string[];
-  description?: string;
-  default?: unknown;
-}
-
-const toOption = (schema: OptionSchema) => ({
-  type:
-    schema.type === 'boolean'
-      ? ('boolean' as const)
-      : schema.type === 'number' || schema.type === 'integer'
-        ? ('number' as const)
-        : ('string' as const),
-  describe: `${schema.description}${schema.enum ? `: ${schema.enum.join(', ')}` : ''}`,
-  requiresArg: schema.type !== 'boolean',
-  // shown in --help only: the defaults are the schema's
-  ...(schema.default !== undefined && typeof schema.default !== 'boolean' && { defaultDescription: String(schema.default) }),
-});
+import { schemaFlags } from './schemaFlags';
 
 async function main(): Promise<void> {
-  const { z } = require('zod') as typeof import('zod');
-  const { properties } = z.toJSONSchema(evalConfigSchema, { io: 'input' }) as { properties: Record<string, OptionSchema> };
-  const flags = Object.fromEntries(Object.entries(properties).map(([key, schema]) => [flagName(key), toOption(schema)]));
+  const { flags, given } = schemaFlags(evalConfigSchema);
   const argv = await yargs(process.argv.slice(2))
     .scriptName('dpo-eval')
     .usage(
@@ -43,7 +20,7 @@ async function main(): Promise<void> {
     .wrap(Math.min(120, process.stdout.columns || 120))
     .fail(usageErrors(Object.keys(flags)))
     .parse();
-  const config = resolveEvalConfig(Object.fromEntries(Object.keys(properties).map((key) => [key, argv[flagName(key)]])));
+  const config = resolveEvalConfig(given(argv));
 
   // loaded only now: --help and wrong options answer at once
   const { checkEvalFolder } = require('../eval/evalFolder') as typeof import('../eval/evalFolder');

@@ -1,28 +1,11 @@
 #!/usr/bin/env node
 import yargs from 'yargs';
-import { flagName, resolveRunConfig, runConfigSchema } from '../trainer/runConfig';
+import { resolveRunConfig, runConfigSchema } from '../trainer/runConfig';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';
-
-/** A key of the schema as JSON Schema shows it. */
-interface OptionSchema {
-  type?: string;
-  enum?: string[];
-  description?: string;
-  default?: unknown;
-}
-
-const toOption = (schema: OptionSchema) => ({
-  type: schema.type === 'boolean' ? ('boolean' as const) : schema.type === 'string' ? ('string' as const) : ('number' as const),
-  describe: `${schema.description}${schema.enum ? `: ${schema.enum.join(', ')}` : ''}`,
-  requiresArg: schema.type !== 'boolean',
-  // shown in --help only: defaults are the schema's, or flags that nobody gave would override the config file
-  ...(schema.default !== undefined && typeof schema.default !== 'boolean' && { defaultDescription: String(schema.default) }),
-});
+import { schemaFlags } from './schemaFlags';
 
 async function main(): Promise<void> {
-  const { z } = require('zod') as typeof import('zod');
-  const { properties } = z.toJSONSchema(runConfigSchema, { io: 'input' }) as { properties: Record<string, OptionSchema> };
-  const flags = Object.fromEntries(Object.entries(properties).map(([key, schema]) => [flagName(key), toOption(schema)]));
+  const { flags, given } = schemaFlags(runConfigSchema);
   const argv = await yargs(process.argv.slice(2))
     .scriptName('dpo-train')
     .usage('$0 --model DIR --train FILE --output DIR [options]\n\nTrains a language model on preference pairs with DPO.')
@@ -37,8 +20,7 @@ async function main(): Promise<void> {
     .wrap(Math.min(120, process.stdout.columns || 120))
     .fail(usageErrors([...Object.keys(flags), 'config']))
     .parse();
-  const given = Object.fromEntries(Object.keys(properties).map((key) => [key, argv[flagName(key)]]));
-  const config = await resolveRunConfig(given, argv.config);
+  const config = await resolveRunConfig(given(argv), argv.config);
 
   // loaded only now: --help and wrong options answer at once
   const { checkRunFolder } = require('../trainer/runFolder') as typeof import('../trainer/runFolder');

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { engineOptions } from '../util/engineOptions';
 import { UserError } from '../util/errors';
-import { defaultCacheFolder } from '../util/files';
 import { flagName, optionIssues } from '../util/optionIssues';
 import { parseLanguages } from './languages';
 
@@ -38,14 +38,7 @@ export const evalConfigSchema = z.strictObject({
   languages: z.array(z.string()).min(1).optional().describe('language codes; by default all that the inputs have'),
   limit: count.optional().describe('prompts a language, the first ones'),
   seed: z.int().min(0).max(0xffffffff).default(0).describe('seed of the sampling'),
-  engine: z.enum(['auto', 'torch', 'tfjs']).default('auto').describe('tensor engine'),
-  device: z
-    .string()
-    .regex(/^(auto|cpu|cuda(:\d+)?)$/, 'allowed: auto, cpu, cuda, cuda:N')
-    .default('auto')
-    .describe('auto, cpu, cuda or cuda:N'),
-  precision: z.enum(['float32', 'bf16']).default('float32').describe('precision of the forward pass'),
-  cache: path.default(defaultCacheFolder).describe('folder for tokenised data and scores'),
+  ...engineOptions('tokenised data and scores'),
   resume: z.boolean().default(false).describe('go on with the evaluation that the output folder holds, if there is one'),
   overwrite: z.boolean().default(false).describe('replace the evaluation that the output folder holds'),
 });

@@ -45,14 +45,21 @@ export function sequenceLayout(lengths: readonly number[]): { positions: Int32Ar
 }
 
 /** Rejects what the model has no embedding for, before a kernel reads out of bounds. @throws UserError */
+function checkTokens(model: Model, tokens: Int32Array): void {
+  const { vocabulary } = model.config;
+  const stranger = tokens.find((token) => token < 0 || token >= vocabulary);
+  if (stranger !== undefined) {
+    throw new UserError(
+      `token id ${stranger} is beyond the embedding of ${model.folder}: it has ${vocabulary} rows; the tokenizer belongs to another model`,
+    );
+  }
+}
+
+/** The same for tokens and positions. @throws UserError */
 function checkRange(model: Model, { tokens, positions }: PackedTokens): void {
-  const { vocabulary, maxPositions } = model.config;
-  for (let row = 0; row < tokens.length; row++) {
-    if (tokens[row] < 0 || tokens[row] >= vocabulary) {
-      throw new UserError(
-        `token id ${tokens[row]} is beyond the embedding of ${model.folder}: it has ${vocabulary} rows; the tokenizer belongs to another model`,
-      );
-    }
+  checkTokens(model, tokens);
+  const { maxPositions } = model.config;
+  for (let row = 0; row < positions.length; row++) {
     if (positions[row] >= maxPositions) {
       throw new UserError(
         `a sequence of at least ${positions[row] + 1} tokens is longer than the context of ${model.folder}: ${maxPositions} tokens`,
@@ -83,6 +90,8 @@ export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInp
  * @throws UserError as `packedHidden`
  */
 export function completionLogProbs(model: Model, batch: CompletionTargets): CompletionLogProbs {
+  // a completion's last token is predicted and never embedded: packedHidden does not see it
+  checkTokens(model, batch.targets);
   return tf.tidy(() => {
     const hidden = packedHidden(model, batch);
     const { weight, options } = model.architecture.head(model.weights, model.config);

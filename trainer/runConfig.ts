@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { engineOptions } from '../util/engineOptions';
 import { UserError } from '../util/errors';
-import { defaultCacheFolder, readText } from '../util/files';
+import { readText } from '../util/files';
+import { allowed, flagName } from '../util/optionIssues';
 import { nearest } from '../util/suggest';
 
 const path = z.string().min(1);
@@ -32,14 +34,7 @@ export const runConfigSchema = z.strictObject({
   keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest; all of them when not given'),
   logEverySteps: count.default(1).describe('steps between lines of metrics.jsonl, each the mean over those steps'),
   seed: z.int().min(0).max(0xffffffff).default(0).describe('seed of the order of the pairs'),
-  engine: z.enum(['auto', 'torch', 'tfjs']).default('auto').describe('tensor engine'),
-  device: z
-    .string()
-    .regex(/^(auto|cpu|cuda(:\d+)?)$/, 'allowed: auto, cpu, cuda, cuda:N')
-    .default('auto')
-    .describe('auto, cpu, cuda or cuda:N'),
-  precision: z.enum(['float32', 'bf16']).default('float32').describe('precision of the forward and backward pass'),
-  cache: path.default(defaultCacheFolder).describe('folder for tokenised data and reference log-probabilities'),
+  ...engineOptions('tokenised data and reference log-probabilities'),
   resume: z.boolean().default(false).describe("go on from the output folder's last checkpoint, if there is one"),
   overwrite: z.boolean().default(false).describe('replace the run that the output folder holds'),
 });
@@ -48,11 +43,6 @@ export const runConfigSchema = z.strictObject({
 export type RunConfig = Readonly<z.output<typeof runConfigSchema>>;
 
 export const runConfigKeys = Object.keys(runConfigSchema.shape) as (keyof RunConfig)[];
-
-/** `learningRate` → `learning-rate`: the flag of a key, without dashes. */
-export function flagName(key: string): string {
-  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
 
 /**
  * Resolves a run's options: the config file's, overridden by the flags, then the defaults.
@@ -122,21 +112,4 @@ function describe(issue: z.core.$ZodIssue, origin: (key: PropertyKey) => string,
   if (value === undefined) return [`${origin(key)} is missing`];
   const shown = typeof value === 'string' ? `"${value}"` : Number.isNaN(value) ? 'not a number' : JSON.stringify(value);
   return [`${origin(key)} is ${shown}: ${allowed(issue, value)}`];
-}
-
-function allowed(issue: z.core.$ZodIssue, value: unknown): string {
-  switch (issue.code) {
-    case 'invalid_value': {
-      const guess = typeof value === 'string' ? nearest(value, issue.values.map(String)) : undefined;
-      return `allowed: ${issue.values.join(', ')}${guess ? `; did you mean ${guess}?` : ''}`;
-    }
-    case 'too_small':
-      return `must be ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}${issue.origin === 'string' ? ' characters long' : ''}`;
-    case 'too_big':
-      return `must be at most ${issue.maximum}`;
-    case 'invalid_type':
-      return `must be ${issue.expected === 'int' ? 'a whole number' : `a ${issue.expected}`}`;
-    default:
-      return issue.message;
-  }
 }

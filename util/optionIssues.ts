@@ -30,7 +30,8 @@ function unknownOption(key: string, known: readonly string[]): string {
   return `unknown option --${flagName(key)}${guess ? `; did you mean --${flagName(guess)}?` : `; known: ${known.map(flagName).join(', ')}`}`;
 }
 
-function allowed(issue: z.core.$ZodIssue, value: unknown): string {
+/** What a zod issue asks of the value, in words. */
+export function allowed(issue: z.core.$ZodIssue, value: unknown): string {
   switch (issue.code) {
     case 'invalid_value': {
       const guess = typeof value === 'string' ? nearest(value, issue.values.map(String)) : undefined;

@@ -2,7 +2,8 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { flagName, runConfigKeys } from '../../trainer/runConfig';
+import { runConfigKeys } from '../../trainer/runConfig';
+import { flagName } from '../../util/optionIssues';
 import { goldenModels } from '../models/goldens';
 import { goldenPairs, trainingGoldens } from '../trainer/trainingGolden';
 import { runCommand, startCommand } from './command';

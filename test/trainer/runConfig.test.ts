@@ -2,7 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { losses } from '../../losses/registry';
-import { flagName, resolveRunConfig, runConfigKeys, runConfigSchema, writtenConfig } from '../../trainer/runConfig';
+import { resolveRunConfig, runConfigKeys, runConfigSchema, writtenConfig } from '../../trainer/runConfig';
+import { flagName } from '../../util/optionIssues';
 import { UserError } from '../../util/errors';
 
 const needed = { model: 'm', train: 't.jsonl', output: 'o' };

@@ -21,9 +21,13 @@ export async function retrievalTask(
 ): Promise<Record<string, RetrievalFigures>> {
   const { width, maxPositions } = model.config;
   const layers = Array.from({ length: model.config.layers + 1 }, (_, layer) => layer);
+  const total = Object.values(languages).reduce((sum, sentences) => sum + sentences.length, 0);
+  let done = 0;
   const embed = async (language: string): Promise<Float32Array[]> => {
     const sequences = textSequences(tokenizer, languages[language], maxPositions);
-    const pooled = await pooledHidden(model, sequences, layers, progress, `retrieval: ${language}`);
+    const within: Progress = ({ done: here }) => progress({ stage: 'retrieval', done: done + here, total, fields: { language } });
+    const pooled = await pooledHidden(model, sequences, layers, within);
+    done += sequences.length;
     return pooled.map((rows) => unitRows(rows, width));
   };
   const english = await embed('en');

@@ -17,7 +17,7 @@ const model = join(defaultCacheFolder(), 'imported/gemma3-270m');
 const probe = join(root, 'examples/cross-lingual-detox/probe-gemma3-270m.json');
 
 /** Small enough for minutes on two cores: docs/results.md has the full run. */
-const training = ['--max-steps', '30', '--batch-size', '8', '--learning-rate', '4e-6', '--warmup-steps', '10', '--save-every-steps', '0'];
+const training = ['--max-steps', '30', '--batch-size', '8', '--learning-rate', '2e-6', '--warmup-steps', '10', '--save-every-steps', '0'];
 const sampling = ['--samples', '2', '--limit', '20', '--max-new-tokens', '15', '--temperature', '0.9', '--top-p', '0.8'];
 
 /** Runs one of the project's commands; its failure is the demo's. */

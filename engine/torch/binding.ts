@@ -49,8 +49,9 @@ let created: Slot[] | undefined;
 
 /** Loads the compiled addon; once a process (once a test file under jest). */
 export function loadBinding(path: string): Binding {
-  // OpenMP's threads spin between two operations unless told to sleep: beside any other busy process that costs 30 times the work
-  process.env.OMP_WAIT_POLICY ??= 'passive';
+  // OpenMP's threads spin for long after every operation: beside another busy process that costs 30 times the work, and not to spin
+  // at all costs a third of the speed on an idle machine (docs/LOG.md)
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '20000';
   binding ??= require(path) as Binding;
   return binding;
 }

@@ -20,12 +20,15 @@ const COPIED_FILES = [
   'generation_config.json',
 ];
 
+/** A larger model goes into several files, as transformers does it; 5 GB was its limit for years, and every reader knows shards. */
+const SHARD_BYTES = 5e9;
+
 /**
- * Writes a model in Hugging Face's layout: float32 `model.safetensors`, config.json, and the tokenizer's files and
+ * Writes a model in Hugging Face's layout: float32 `model.safetensors` (shards and their index above `shardBytes`), config.json, and the tokenizer's files and
  * generation_config.json of the folder that it was loaded from.
  * @throws UserError naming a file that cannot be written
  */
-export async function saveModel(model: Model, folder: string): Promise<void> {
+export async function saveModel(model: Model, folder: string, shardBytes = SHARD_BYTES): Promise<void> {
   const { architecture, config, weights, rawConfig } = model;
   const engine = currentEngine();
   const tensors = Object.entries(architecture.weightShapes(config)).map(([name, shape]) => ({
@@ -33,10 +36,37 @@ export async function saveModel(model: Model, folder: string): Promise<void> {
     shape,
     values: () => engine.readParameter(weights[name]),
   }));
-  await writeSafetensors(join(folder, 'model.safetensors'), tensors);
+  await writeShards(folder, tensors, shardBytes);
   const saved = asFloat32(architecture.savedConfig?.(rawConfig) ?? rawConfig);
   await writeAtomic(join(folder, 'config.json'), jsonText(saved, model.floatFields));
   await copyTokenizerFiles(model.folder, folder);
+}
+
+type TensorToWrite = Parameters<typeof writeSafetensors>[1][number];
+
+/** Fills files up to the limit in the tensors' order; the index, written last, says that all are there. */
+async function writeShards(folder: string, tensors: readonly TensorToWrite[], shardBytes: number): Promise<void> {
+  const bytes = ({ shape }: TensorToWrite): number => 4 * shape.reduce((product, size) => product * size, 1);
+  const shards: TensorToWrite[][] = [[]];
+  let filled = 0;
+  for (const tensor of tensors) {
+    if (filled > 0 && filled + bytes(tensor) > shardBytes) {
+      shards.push([]);
+      filled = 0;
+    }
+    shards[shards.length - 1].push(tensor);
+    filled += bytes(tensor);
+  }
+  if (shards.length === 1) return writeSafetensors(join(folder, 'model.safetensors'), shards[0]);
+  const padded = (number: number): string => String(number).padStart(5, '0');
+  const weightMap: Record<string, string> = {};
+  for (const [i, shard] of shards.entries()) {
+    const name = `model-${padded(i + 1)}-of-${padded(shards.length)}.safetensors`;
+    await writeSafetensors(join(folder, name), shard);
+    for (const tensor of shard) weightMap[tensor.name] = name;
+  }
+  const index = { metadata: { total_size: tensors.reduce((sum, tensor) => sum + bytes(tensor), 0) }, weight_map: weightMap };
+  await writeAtomic(join(folder, 'model.safetensors.index.json'), `${JSON.stringify(index, null, 2)}\n`);
 }
 
 /** The config says what the weights are stored as, under its old name, its new one, or neither. */

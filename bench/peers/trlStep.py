@@ -1,4 +1,4 @@
-"""Times TRL's DPO step on random-weight GPT-2 shapes: the peer that every speed claim is measured against, in the same session.
+"""Times TRL's DPO step on random-weight GPT-2 shapes: the peer that every speed claim is measured against, side by side.
 
     pip install torch==2.13.0 trl==1.16.0 transformers==5.23.0 liger-kernel
     python makePairs.py 1024 pairs.json

@@ -68,6 +68,21 @@ describe('saving', () => {
     },
   );
 
+  test('above the limit in shards that loading puts together again', async () => {
+    const { sequences } = await readGolden('gpt2');
+    const model = await load(join(goldenModels, 'gpt2'));
+    const before = packedLogits(model, sequences);
+    await saveModel(model, folder, 10_000);
+    disposeModel(model);
+    const files = (await readdir(folder)).filter((name) => name.startsWith('model'));
+    expect(files.length).toBeGreaterThan(2);
+    expect(files).not.toContain('model.safetensors');
+    expect(files).toContain(`model-00001-of-${String(files.length - 1).padStart(5, '0')}.safetensors`);
+    const again = await load(folder);
+    expect(packedLogits(again, sequences)).toEqual(before);
+    disposeModel(again);
+  });
+
   test('keeps the files beside the weights, and nothing half written', async () => {
     const source = join(cacheFolder, 'source');
     await cp(join(goldenModels, 'gpt2'), source, { recursive: true });

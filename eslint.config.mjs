@@ -22,7 +22,9 @@ const layerRules = Object.entries(mayImport).map(([layer, allowed]) => ({
       {
         patterns: [
           {
-            group: layers.filter((other) => other !== layer && !allowed.includes(other)).flatMap((other) => [`../${other}/*`, `../../${other}/*`]),
+            group: layers
+              .filter((other) => other !== layer && !allowed.includes(other))
+              .flatMap((other) => [`../${other}/*`, `../../${other}/*`]),
             message: `${layer} may import only from ${allowed.join(', ') || 'nothing of the project'}`,
           },
         ],

@@ -8,7 +8,8 @@ const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 
 const formulas: Readonly<Record<ActivationName, (x: tf.Tensor) => tf.Tensor>> = {
   gelu: (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1)),
-  gelu_tanh: (x) => tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(tf.add(x, tf.mul(tf.mul(tf.square(x), x), 0.044715)), SQRT_2_OVER_PI)), 1)),
+  gelu_tanh: (x) =>
+    tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(tf.add(x, tf.mul(tf.mul(tf.square(x), x), 0.044715)), SQRT_2_OVER_PI)), 1)),
   silu: (x) => tf.mul(x, tf.sigmoid(x)),
   relu: (x) => tf.relu(x),
 };

@@ -1,0 +1,30 @@
+import { currentEngine } from '../../engine/engine';
+import { startEngine } from '../../engine/startEngine';
+import { rmsPropUpdate } from '../../engine/ops/updates';
+import * as tf from '@tensorflow/tfjs-core';
+import { goldenRun } from './goldenRun';
+import { goldenCases } from './trainingGolden';
+
+beforeAll(() => startEngine({ engine: 'torch', device: 'cpu', precision: 'bf16' }));
+
+test.each(goldenCases)('bf16 follows the float32 run of TRL within the precision of its eight bits: $name', async (golden) => {
+  const { lines, leaked } = await goldenRun(golden, golden.steps.length);
+  lines.forEach((line, i) => expect(Math.abs(line.loss - golden.steps[i].loss)).toBeLessThan(0.04));
+  expect(leaked).toBe(0);
+});
+
+test('updates too small for bf16 add up in the float32 master copy, and reach the working copy once they are large enough', () => {
+  const engine = currentEngine();
+  const weight = engine.parameter(Float32Array.of(1, 1), [2], true);
+  const squares = tf.variable(tf.ones([2]));
+  const grads = [tf.tensor1d([1, -1])];
+  // squares stay 1 for a gradient of 1: each update moves a weight by 1e-3; bf16 next to 1 knows steps of 0.0039 and 0.0078
+  const update = (): void => rmsPropUpdate([weight], grads, [squares], { learningRate: 1e-3, decay: 0.99, epsilon: 0, gradientDivisor: 1 });
+  update();
+  expect([...engine.readParameter(weight)].map((value) => Math.round(value * 1e4) / 1e4)).toEqual([0.999, 1.001]);
+  expect([...weight.dataSync()]).toEqual([1, 1]);
+  for (let i = 0; i < 9; i++) update();
+  expect([...engine.readParameter(weight)].map((value) => Math.round(value * 1e4) / 1e4)).toEqual([0.99, 1.01]);
+  expect([...weight.dataSync()]).toEqual([0.98828125, 1.0078125]);
+  tf.dispose([weight, squares, ...grads]);
+});

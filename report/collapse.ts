@@ -30,7 +30,7 @@ export const COLLAPSE = {
   distinctShrink: 0.5,
   distinctSamples: 10,
   /** A run collapses where this share of its languages does, but at least `leastLanguages`. */
-  languageShare: 0.2,
+  languageShare: 0.1,
   leastLanguages: 2,
 } as const;
 

@@ -34,6 +34,9 @@ export const COLLAPSE = {
   leastLanguages: 2,
 } as const;
 
+/** As many languages' own signs stand among a run's reasons; all of them are in the table. */
+const LANGUAGES_SHOWN = 5;
+
 /** What tells text from debris, over one language's samples (or the mean of several languages). */
 export interface Fluency {
   samples: number;
@@ -113,6 +116,9 @@ export function judgeCollapse(before: Readonly<Record<string, Fluency>>, after: 
   const reasons = [...inMean];
   if (broken.length > 0)
     reasons.push(`signs of collapse in ${broken.length} of ${Object.keys(after).length} languages: ${broken.join(', ')}`);
+  // where the mean is sound the signs are the languages' own
+  if (inMean.length === 0)
+    reasons.push(...broken.slice(0, LANGUAGES_SHOWN).map((language) => `${language}: ${languages[language].join('; ')}`));
   return { collapsed, reasons: collapsed ? reasons : [], languages };
 }
 

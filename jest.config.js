@@ -1,4 +1,4 @@
-/** One worker: libtorch already uses every core. */
+/** Two workers: libtorch uses every core by itself, and most tests wait for files and child processes. */
 module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],

@@ -69,10 +69,9 @@ export function plainLinear(backend: TorchBackend, x: Slot, weight: Slot): Slot 
   return large ? oneDnnLinear(x, weight, undefined, 'none', [], '') : op.linear(x, weight);
 }
 
-/** [N, V] logits → [N] log-probabilities of the targets, in float32. */
-export function selectedLogProbs(values: Slot, targets: Slot): Slot {
-  const logProbs = op.logSoftmax(values, 1, scalarType.float32);
-  return op.squeeze(op.gather(logProbs, 1, op.unsqueeze(targets, 1)), 1);
+/** [N, V] → [N]: row n's value at targets[n]. Slots made on the way are the caller's scope's. */
+export function selectTargets(values: Slot, targets: Slot): Slot {
+  return op.squeeze(op.gather(values, 1, op.unsqueeze(targets, 1)), 1);
 }
 
 /** The torch backend's kernels for engine/ops, by name. */
@@ -175,6 +174,7 @@ export function fusedKernels(backend: TorchBackend) {
         return backend.alias(cache);
       }),
 
-    selectedLogProbs: (values: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D => give(() => selectedLogProbs(slot(values), slot(targets))),
+    selectedLogProbs: (values: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D =>
+      give(() => selectTargets(op.logSoftmax(slot(values), 1, scalarType.float32), slot(targets))),
   };
 }

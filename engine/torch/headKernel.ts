@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { type HeadOptions, chunkedLogProbs } from '../ops/tokenLogProbs';
 import type { TorchBackend } from './backend';
 import { type Slot, aten, describe, freeSlot, scalarType, scoped, torch } from './binding';
-import { plainLinear } from './fusedKernels';
+import { plainLinear, selectTargets } from './fusedKernels';
 import { addSegment, gradientMode, withoutRecording } from './recorder';
 
 const op = {
@@ -10,7 +10,6 @@ const op = {
   cast: aten('to.dtype'),
   cat: aten('cat'),
   exp: aten('exp_'),
-  gather: aten('gather'),
   logSoftmax: aten('log_softmax.int'),
   matmul: aten('matmul'),
   mul: aten('mul_.Tensor'),
@@ -18,7 +17,6 @@ const op = {
   negative: aten('neg'),
   scatterAdd: aten('scatter_add_'),
   slice: aten('slice.Tensor'),
-  squeeze: aten('squeeze.dim'),
   transpose: aten('t'),
   unsqueeze: aten('unsqueeze'),
 };
@@ -38,7 +36,7 @@ export function headKernel(backend: TorchBackend) {
       return op.logSoftmax(scale === 1 ? raw : op.mulNumber(raw, scale), 1, scalarType.float32);
     });
 
-  const selected = (logProbs: Slot, targets: Slot): Slot => scoped(() => op.squeeze(op.gather(logProbs, 1, op.unsqueeze(targets, 1)), 1));
+  const selected = (logProbs: Slot, targets: Slot): Slot => scoped(() => selectTargets(logProbs, targets));
 
   return {
     chunkedLogProbs: (

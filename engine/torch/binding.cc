@@ -17,8 +17,11 @@
 
 #ifdef __GLIBC__
 #include <malloc.h>
+#include <unistd.h>
 #endif
 
+#include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -57,6 +60,10 @@ struct State {
   napi_ref metaRef = nullptr;
   napi_ref scalarsRef = nullptr;
   int64_t live = 0;
+  int64_t calls = 0;
+  // bytes of the heap: the most in use when looked at, and what was resident after the last trim
+  size_t mostInUse = 0;
+  size_t afterTrim = 0;
 };
 
 State* stateOf(napi_env env) {
@@ -299,7 +306,38 @@ int pushResult(State* state, int index, c10::IValue& value) {
 }
 
 /** call(operator, ...arguments): results go to `meta`; arguments left out take the schema's defaults. */
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+constexpr int64_t kCallsBetweenLooks = 256;
+constexpr size_t kSlack = size_t{1} << 30;
+
+// Bytes of this process in memory; 0 where the system does not say.
+size_t residentBytes() {
+  size_t total = 0, resident = 0;
+  FILE* file = std::fopen("/proc/self/statm", "r");
+  if (!file) return 0;
+  const int read = std::fscanf(file, "%zu %zu", &total, &resident);
+  std::fclose(file);
+  return read == 2 ? resident * static_cast<size_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+// The heap keeps what is freed (`initialise` says why). Batches of ever other sizes break it up into holes that fit nothing: once it
+// stands at one and a half times the most that was ever in use, the holes' pages go back to the system.
+void tidyHeap(State* state) {
+  if (++state->calls % kCallsBetweenLooks != 0) return;
+  state->mostInUse = std::max(state->mostInUse, static_cast<size_t>(mallinfo2().uordblks));
+  const size_t resident = residentBytes();
+  const size_t allowed = state->mostInUse + state->mostInUse / 2 + kSlack;
+  // memory that is not the heap's must not make it trim again and again
+  if (resident <= std::max(allowed, state->afterTrim + state->mostInUse / 2)) return;
+  malloc_trim(0);
+  state->afterTrim = residentBytes();
+}
+#else
+void tidyHeap(State*) {}
+#endif
+
 napi_value call(napi_env env, State* state, size_t count, napi_value* args) {
+  tidyHeap(state);
   const int64_t number = toInt(env, args[0], "operator");
   if (number < 0 || number >= static_cast<int64_t>(state->operators.size())) fail("internal: no operator " + std::to_string(number));
   const Operator& op = state->operators[number];

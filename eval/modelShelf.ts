@@ -10,8 +10,8 @@ export interface ModelShelf {
   clear(): void;
 }
 
-/** An empty shelf. @param cacheFolder where hashes of weight files are remembered */
-export function modelShelf(cacheFolder: string, progress: Progress): ModelShelf {
+/** An empty shelf. @param cacheFolder where hashes of weight files are remembered  @param warn takes a line about weights that are not finite */
+export function modelShelf(cacheFolder: string, progress: Progress, warn?: (line: string) => void): ModelShelf {
   const loaded = new Map<string, Model>();
   const keep = (folders: readonly string[]): void => {
     for (const [folder, model] of loaded) {
@@ -24,7 +24,7 @@ export function modelShelf(cacheFolder: string, progress: Progress): ModelShelf 
     async take(...folders) {
       keep(folders);
       for (const folder of folders)
-        if (!loaded.has(folder)) loaded.set(folder, await loadModel(folder, { trainable: false, cacheFolder }, progress));
+        if (!loaded.has(folder)) loaded.set(folder, await loadModel(folder, { trainable: false, cacheFolder, warn }, progress));
       return folders.map((folder) => loaded.get(folder)!) as { [I in keyof typeof folders]: Model };
     },
     clear: () => keep([]),

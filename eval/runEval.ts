@@ -57,7 +57,7 @@ export async function runEval(config: EvalConfig, progress: Progress, say: (line
     model: { name: basename(resolve(config.model)), hash },
     options: writtenEvalConfig(config),
   };
-  const shelf = modelShelf(cache, progress);
+  const shelf = modelShelf(cache, progress, say);
   try {
     const policy = async () => (await shelf.take(config.model))[0];
     const generations = prompts && (await generateContinuations(policy, tokenizer!, prompts, encoded!, config, progress));

@@ -33,9 +33,22 @@ function read<T>(source: ConfigSource, names: Names, fallback: T | undefined, al
   return value as T;
 }
 
-/** A whole number above 0. Without a fallback the field must be there. @throws UserError */
+/** More than any model has: a larger size is a damaged file, and would be met by memory or time running out. */
+const MOST_LAYERS = 10_000;
+const LARGEST_SIZE = 2 ** 31 - 1;
+
+/** A whole number above 0 and no larger than any model's. Without a fallback the field must be there. @throws UserError */
 export function positiveInteger(source: ConfigSource, names: Names, fallback?: number): number {
-  return read(source, names, fallback, 'a whole number above 0', (value) => Number.isSafeInteger(value) && (value as number) > 0);
+  const most = /layers?$/.test(find(source, names).name) ? MOST_LAYERS : LARGEST_SIZE;
+  const value = read<number>(
+    source,
+    names,
+    fallback,
+    'a whole number above 0',
+    (found) => Number.isSafeInteger(found) && (found as number) > 0,
+  );
+  if (value > most) throw fieldError(source, find(source, names).name, value, `at most ${most}`);
+  return value;
 }
 
 /** A finite number above 0. @throws UserError */

@@ -34,3 +34,16 @@ export function toFloat32(bytes: Uint8Array, dtype: string, target: Float32Array
     throw new Error(`internal: no conversion from ${dtype}`);
   }
 }
+
+/** How many values are NaN, and how many infinite. */
+export function countNonFinite(values: Float32Array): { nan: number; infinite: number } {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  let nan = 0;
+  let infinite = 0;
+  for (let i = 0; i < bits.length; i++) {
+    if ((bits[i] & 0x7f800000) !== 0x7f800000) continue;
+    if ((bits[i] & 0x7fffff) !== 0) nan++;
+    else infinite++;
+  }
+  return { nan, infinite };
+}

@@ -7,6 +7,7 @@ import { contentHash, defaultCacheFolder, fileError, readText } from '../util/fi
 import { silent, type Progress } from '../util/progress';
 import { nearest } from '../util/suggest';
 import { openCheckpoint, type Checkpoint } from './checkpointFiles';
+import { countNonFinite } from './floats';
 import { text } from './configFields';
 import { floatFields } from './configText';
 import { architectureFor } from './registry';
@@ -18,6 +19,8 @@ export interface LoadOptions {
   trainable: boolean;
   /** Where hashes of weight files are remembered. */
   cacheFolder?: string;
+  /** Given a line for people about weights that are NaN or infinite. */
+  warn?: (line: string) => void;
 }
 
 /**
@@ -34,12 +37,16 @@ export async function loadModel(folder: string, options: LoadOptions, progress: 
     const hashes = [];
     for (const path of checkpoint.paths) hashes.push(await rememberedHash(path, options.cacheFolder ?? defaultCacheFolder()));
     const engine = currentEngine();
+    const damaged: string[] = [];
     for (const [i, { name, storedName, shape }] of stored.entries()) {
       progress({ stage: 'loading the model', done: i, total: stored.length });
       const values = await checkpoint.fileOf.get(storedName)!.read(storedName);
+      const { nan, infinite } = countNonFinite(values);
+      if (nan + infinite > 0) damaged.push(`${storedName} (${nan} NaN, ${infinite} infinite of ${values.length})`);
       weights[name] = engine.parameter(values, shape, options.trainable);
     }
     progress({ stage: 'loading the model', done: stored.length, total: stored.length });
+    if (damaged.length > 0) options.warn?.(nonFiniteWarning(folder, damaged));
     const identity = contentHash(configText, ...hashes);
     return { architecture, config, weights, rawConfig, floatFields: floatFields(configText), folder, contentHash: identity };
   } catch (error) {
@@ -48,6 +55,15 @@ export async function loadModel(folder: string, options: LoadOptions, progress: 
   } finally {
     await checkpoint.close();
   }
+}
+
+/** Weights named in one warning; the rest are counted. */
+const NAMED_WEIGHTS = 5;
+
+function nonFiniteWarning(folder: string, damaged: readonly string[]): string {
+  const rest = damaged.length > NAMED_WEIGHTS ? ` and ${damaged.length - NAMED_WEIGHTS} more` : '';
+  const named = damaged.slice(0, NAMED_WEIGHTS).join(', ');
+  return `${folder}: ${damaged.length} ${damaged.length === 1 ? 'weight holds' : 'weights hold'} values that are not finite: ${named}${rest}; what the model computes will not be finite either`;
 }
 
 /** Frees a model's weights. */

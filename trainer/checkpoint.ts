@@ -43,7 +43,7 @@ const TEMPORARY = /^\.step-.*\.tmp$/;
 /**
  * Writes `<output>/checkpoints/step-N/`: model/, optimizer.safetensors, state.json and, last, manifest.json with every file's size. It is
  * made in a temporary folder and renamed, so that a step-N folder is whole or absent.
- * @param keep keeps only so many checkpoints, the latest; all when undefined
+ * @param options `keep`: only so many checkpoints, the latest; all when undefined. `shardBytes`: largest file of weights
  * @returns the folder
  * @throws UserError naming what could not be written; nothing half written stays
  */
@@ -52,14 +52,14 @@ export async function saveCheckpoint(
   state: CheckpointState,
   model: Model,
   optimizer: Optimizer,
-  keep?: number,
+  { keep, shardBytes }: { keep?: number; shardBytes?: number } = {},
 ): Promise<string> {
   const folder = join(output, 'checkpoints');
   const target = join(folder, `step-${state.step}`);
   const temporary = join(folder, `.step-${state.step}.${randomUUID().slice(0, 8)}.tmp`);
   try {
     await mkdir(temporary, { recursive: true });
-    await saveModel(model, join(temporary, 'model'));
+    await saveModel(model, join(temporary, 'model'), shardBytes);
     await writeSafetensors(join(temporary, 'optimizer.safetensors'), optimizer.state());
     await writeAtomic(join(temporary, 'state.json'), `${JSON.stringify(state, null, 2)}\n`);
     const files = await fileSizes(temporary);

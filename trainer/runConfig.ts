@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { engineOptions } from '../util/engineOptions';
+import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
 import { readText } from '../util/files';
 import { allowed, flagName } from '../util/optionIssues';
@@ -32,6 +33,11 @@ export const runConfigSchema = z.strictObject({
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
   saveEverySteps: countOrNever.default(500).describe('steps between checkpoints; 0: none but when interrupted'),
   keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest; all of them when not given'),
+  maxShardSize: z
+    .string()
+    .refine((text) => byteCount(text) !== undefined, 'must be a size such as 500MB, 5GB or 2GiB')
+    .default('5GB')
+    .describe('largest file of saved weights: a larger model goes into several, with an index'),
   logEverySteps: count.default(1).describe('steps between lines of metrics.jsonl, each the mean over those steps'),
   seed: z.int().min(0).max(0xffffffff).default(0).describe('seed of the order of the pairs'),
   ...engineOptions('tokenised data and reference log-probabilities'),

@@ -37,11 +37,11 @@ export async function prepareRunFolder(config: RunConfig, goesOn: boolean): Prom
 }
 
 /** Writes the trained model to `<output>/model`, whole or not at all. @returns the folder */
-export async function saveFinalModel(output: string, model: Model): Promise<string> {
+export async function saveFinalModel(output: string, model: Model, shardBytes?: number): Promise<string> {
   const target = join(output, 'model');
   const temporary = join(output, `.model.${randomUUID().slice(0, 8)}.tmp`);
   try {
-    await saveModel(model, temporary);
+    await saveModel(model, temporary, shardBytes);
     await rm(target, { recursive: true, force: true });
     await rename(temporary, target);
   } catch (error) {

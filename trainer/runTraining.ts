@@ -5,6 +5,7 @@ import type { TokenizedPair } from '../datasets/types';
 import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel, readConfig } from '../models/loadModel';
 import type { Model } from '../models/types';
+import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
 import { contentHash } from '../util/files';
 import type { Progress } from '../util/progress';
@@ -40,7 +41,7 @@ export interface RunOutcome {
 /** Options that may change when a run goes on: the rest would make its result one that no single command gives. */
 const MAY_CHANGE = new Set<keyof RunConfig>([
   ...(['model', 'train', 'eval', 'output', 'epochs', 'maxSteps', 'evalEverySteps', 'saveEverySteps', 'keepCheckpoints'] as const),
-  ...(['logEverySteps', 'engine', 'device', 'precision', 'cache', 'resume', 'overwrite'] as const),
+  ...(['maxShardSize', 'logEverySteps', 'engine', 'device', 'precision', 'cache', 'resume', 'overwrite'] as const),
 ]);
 
 /**
@@ -52,7 +53,7 @@ export async function runTraining(config: RunConfig, host: RunHost): Promise<Run
   const { pairs, evalPairs } = await readData(config, host);
   const plan = batchPlan(pairs.length, config);
   const checkpoint = config.resume ? await lastCheckpoint(config.output) : undefined;
-  const base = await loadModel(config.model, { trainable: true, cacheFolder: config.cache }, host.progress);
+  const base = await loadModel(config.model, { trainable: true, cacheFolder: config.cache, warn: host.say }, host.progress);
   const origin = { modelHash: base.contentHash, dataHash: pairsHash(pairs) };
   let model = base;
   let optimizer: Optimizer | undefined;
@@ -71,7 +72,10 @@ export async function runTraining(config: RunConfig, host: RunHost): Promise<Run
     const save = async (state: TrainState): Promise<void> => {
       const epoch = state.step / plan.stepsPerEpoch;
       const full = { version: 1 as const, ...state, epoch, seed: config.seed, ...origin, config: writtenConfig(config) };
-      checkpointFolder = await saveCheckpoint(config.output, full, model, optimizer!, config.keepCheckpoints);
+      checkpointFolder = await saveCheckpoint(config.output, full, model, optimizer!, {
+        keep: config.keepCheckpoints,
+        shardBytes: byteCount(config.maxShardSize),
+      });
     };
     const evaluateNow = evalPairs && (() => evaluate(model, evalPairs, evalReference!, loss, config, host.progress));
     announce(config, plan, pairs.length, start.step, host);
@@ -80,7 +84,7 @@ export async function runTraining(config: RunConfig, host: RunHost): Promise<Run
     const finished = end.step >= plan.totalSteps;
     if (end.step > start.step && (!finished || config.saveEverySteps > 0)) await save(end);
     const where = { step: end.step, totalSteps: plan.totalSteps, ...(checkpointFolder !== undefined && { checkpointFolder }) };
-    return finished ? { ...where, modelFolder: await saveFinalModel(config.output, model) } : where;
+    return finished ? { ...where, modelFolder: await saveFinalModel(config.output, model, byteCount(config.maxShardSize)) } : where;
   } finally {
     disposeModel(model);
     optimizer?.dispose();
@@ -128,7 +132,7 @@ async function startingPoint(
   if (!checkpoint) return { model: base, optimizer: await createOptimizer(config.optimizer, base.weights) };
   // freed first: there may be no room for two
   disposeModel(base);
-  const loaded = await loadModel(checkpoint.modelFolder, { trainable: true, cacheFolder: config.cache }, host.progress);
+  const loaded = await loadModel(checkpoint.modelFolder, { trainable: true, cacheFolder: config.cache, warn: host.say }, host.progress);
   // the tokenizer's files are copied from the base model's folder: the checkpoint may be deleted before the run ends
   const model = { ...loaded, folder: base.folder };
   const state = await checkpoint.optimizerState();

@@ -188,6 +188,27 @@ describe('bad weights', () => {
   });
 });
 
+test('weights that are not finite are loaded, counted and named', async () => {
+  await altered(
+    'gpt2',
+    () => {},
+    (list) =>
+      list.map((tensor) => {
+        if (!/h\.0\.ln_1\.(weight|bias)$/.test(tensor.name)) return tensor;
+        return {
+          ...tensor,
+          values: Float32Array.from(tensor.values as Float32Array, (value, i) => [NaN, Infinity, -Infinity][i] ?? value),
+        };
+      }),
+  );
+  const lines: string[] = [];
+  disposeModel(await loadModel(folder, { trainable: false, cacheFolder, warn: (line) => lines.push(line) }));
+  const named = ['weight', 'bias'].map((part) => `transformer.h.0.ln_1.${part} (1 NaN, 2 infinite of 12)`).join(', ');
+  expect(lines).toEqual([
+    `${folder}: 2 weights hold values that are not finite: ${named}; what the model computes will not be finite either`,
+  ]);
+});
+
 test.each<[string, string, Record<string, unknown>, string | RegExp]>([
   [
     'an unknown architecture',
@@ -198,6 +219,8 @@ test.each<[string, string, Record<string, unknown>, string | RegExp]>([
   ['no architecture', 'gpt2', { model_type: undefined }, /config.json: model_type is missing; it must be a string/],
   ['an unknown activation', 'gpt2', { activation_function: 'mish' }, /activation_function is "mish"; it must be one of gelu/],
   ['a negative size', 'gpt2', { n_embd: -4 }, /n_embd is -4; it must be a whole number above 0/],
+  ['a huge size', 'gpt2', { n_embd: 2 ** 40 }, /n_embd is 1099511627776; it must be at most 2147483647/],
+  ['more layers than any model has', 'gpt2', { n_layer: 1e9 }, /n_layer is 1000000000; it must be at most 10000/],
   ['heads that do not divide', 'gpt2', { n_head: 5 }, /n_embd is 12; it must be a multiple of n_head \(5\)/],
   ['cross-attention', 'gpt2', { add_cross_attention: true }, /add_cross_attention is true; it must be absent/],
   ['quantised weights', 'gemma3-text', { quantization_config: { bits: 4 } }, /quantization_config/],

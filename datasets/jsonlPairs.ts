@@ -23,3 +23,23 @@ export function jsonlPairs(text: string, path: string): PreferencePair[] {
   });
   return pairs;
 }
+
+/**
+ * Pairs from a `.json` file: one list of objects, or JSON lines under that ending, as Hugging Face `datasets` takes both.
+ * @throws UserError naming the file, and the object (from 1) or line
+ */
+export function jsonPairs(text: string, path: string): PreferencePair[] {
+  if (!text.trimStart().startsWith('[')) return jsonlPairs(text, path);
+  let list: unknown[];
+  try {
+    list = JSON.parse(text) as unknown[];
+  } catch (error) {
+    throw new UserError(`${path}: not valid JSON: ${(error as Error).message}`);
+  }
+  return list.map((value, i) => {
+    const place = `${path}: object ${i + 1}`;
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new UserError(`${place} is ${JSON.stringify(value)}; it must be an object with prompt, chosen and rejected`);
+    return checkPair(value as Record<string, unknown>, place);
+  });
+}

@@ -15,7 +15,7 @@ const count = z.int().min(1);
 
 /** Every option of an evaluation: type, bounds, default and help text stand here and nowhere else. Lists are separated by commas. */
 export const evalConfigSchema = z.strictObject({
-  model: path.describe('folder of the model to evaluate, in Hugging Face layout'),
+  model: path.describe('model to evaluate: a folder in Hugging Face layout, or owner/name[@revision] on the hub'),
   output: path.describe('folder for eval.json and the files of the tasks'),
   tasks: z
     .array(z.enum(TASKS))
@@ -24,12 +24,14 @@ export const evalConfigSchema = z.strictObject({
     .describe(`what to do: ${TASKS.join(', ')}; by default those whose input is given`),
   prompts: path.optional().describe('toxicity: folder of RTP_LX_XX.json, or JSONL lines {language, prompt}'),
   parallel: path.optional().describe('retrieval: folder of LANG.txt aligned by line with en.txt, or JSONL'),
-  pairs: path.optional().describe('preference: JSONL, CSV or TSV with prompt, chosen, rejected'),
-  reference: path.optional().describe('preference: folder of the reference model, for accuracy, margin and loss'),
+  pairs: path
+    .optional()
+    .describe('preference: JSONL, JSON, CSV, TSV or Parquet with prompt, chosen, rejected, or owner/name[:split] on the hub'),
+  reference: path.optional().describe('preference: the reference model, likewise, for accuracy, margin and loss'),
   beta: z.number().positive().default(0.1).describe('preference: strength of the pull to the reference'),
-  fluencyModel: path.optional().describe('toxicity: folder of the model that judges fluency (the base model, say)'),
+  fluencyModel: path.optional().describe('toxicity: the model, likewise, that judges fluency (the base model, say)'),
   scorer: z.array(path).min(1).default(['lexicon']).describe('toxicity: lexicon or probe:FILE; further ones are reported beside the first'),
-  scorerModel: path.optional().describe("toxicity: folder of the probe's model, where no other option names it"),
+  scorerModel: path.optional().describe("toxicity: the probe's model, likewise, where no other option names it"),
   samples: count.default(25).describe('continuations a prompt'),
   maxNewTokens: count.default(20).describe('longest continuation, in tokens'),
   temperature: z.number().min(0).default(0.9).describe('sampling temperature; 0 takes the most probable token'),

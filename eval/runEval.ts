@@ -2,6 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
 import { readConfig } from '../models/loadModel';
+import { localModel } from '../models/localModel';
 import { modelHash } from '../models/modelHash';
 import { loadTokenizer } from '../models/tokenizer';
 import { writeAtomic } from '../util/files';
@@ -28,14 +29,16 @@ const PAIRS_AT_ONCE = 16;
  * @param say a line for people about what was left out
  * @throws UserError for bad input
  */
-export async function runEval(config: EvalConfig, progress: Progress, say: (line: string) => void): Promise<EvalResults> {
+export async function runEval(named: EvalConfig, progress: Progress, say: (line: string) => void): Promise<EvalResults> {
+  // what is written keeps the names that were given: a model on the hub, not its place in the cache
+  const config = await withLocalModels(named, progress, say);
   const { output, cache } = config;
   const does = (task: EvalConfig['tasks'][number]): boolean => config.tasks.includes(task);
   const hash = await modelHash(config.model, cache);
   const { languages, limit } = config;
   const prompts = does('toxicity') ? await readPrompts(config.prompts!, { languages, limit }) : null;
   const parallel = does('retrieval') ? await readParallel(config.parallel!, languages) : null;
-  const pairs = does('preference') ? await readPairs(config.pairs!) : null;
+  const pairs = does('preference') ? await readPairs(config.pairs!, progress) : null;
   pairs?.notes.forEach(say);
   const scorers = [];
   if (prompts)
@@ -51,11 +54,11 @@ export async function runEval(config: EvalConfig, progress: Progress, say: (line
   const tokenizer = prompts || parallel ? await loadTokenizer(config.model) : null;
   const encoded = prompts && encodePrompts(tokenizer!, prompts, policyConfig.maxPositions, config.maxNewTokens);
 
-  await prepareEvalFolder(config, hash, prompts);
+  await prepareEvalFolder(named, hash, prompts);
   const results: EvalResults = {
     version: 1,
-    model: { name: basename(resolve(config.model)), hash },
-    options: writtenEvalConfig(config),
+    model: { name: basename(resolve(named.model)), hash },
+    options: writtenEvalConfig(named),
   };
   const shelf = modelShelf(cache, progress, say);
   try {
@@ -90,6 +93,14 @@ export async function runEval(config: EvalConfig, progress: Progress, say: (line
   }
   await writeAtomic(join(output, 'eval.json'), `${JSON.stringify(results, null, 2)}\n`);
   return results;
+}
+
+async function withLocalModels(config: EvalConfig, progress: Progress, say: (line: string) => void): Promise<EvalConfig> {
+  const { model, reference, fluencyModel, scorerModel } = config;
+  const local: Record<string, string> = {};
+  for (const [key, source] of Object.entries({ model, reference, fluencyModel, scorerModel }))
+    if (source !== undefined) local[key] = await localModel(source, { progress, say });
+  return { ...config, ...local };
 }
 
 /** Folders that may hold a probe's model, likeliest first. */

@@ -13,9 +13,11 @@ const positive = z.number().positive();
 
 /** Every option of a training run: type, bounds, default and help text stand here and nowhere else. */
 export const runConfigSchema = z.strictObject({
-  model: path.describe('folder of the model to train, in Hugging Face layout'),
-  train: path.describe('preference pairs to train on: JSONL, CSV or TSV with prompt, chosen, rejected'),
-  eval: path.optional().describe('preference pairs to evaluate on'),
+  model: path.describe('model to train: a folder in Hugging Face layout, or owner/name[@revision] on the hub'),
+  train: path.describe(
+    'preference pairs to train on: JSONL, JSON, CSV, TSV or Parquet with prompt, chosen, rejected, or owner/name[:split] on the hub',
+  ),
+  eval: path.optional().describe('preference pairs to evaluate on, likewise'),
   output: path.describe('folder for config.json, metrics.jsonl, checkpoints/ and model/'),
   loss: z.enum(['sigmoid', 'hinge']).default('sigmoid').describe('preference loss'),
   beta: positive.default(0.1).describe('strength of the pull to the reference model'),

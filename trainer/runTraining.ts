@@ -4,6 +4,7 @@ import { tokenizePairs } from '../datasets/tokenizePairs';
 import type { TokenizedPair } from '../datasets/types';
 import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel, readConfig } from '../models/loadModel';
+import { localModel } from '../models/localModel';
 import type { Model } from '../models/types';
 import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
@@ -48,8 +49,10 @@ const MAY_CHANGE = new Set<keyof RunConfig>([
  * A whole training run on the current engine, from files to files: data, reference log-probabilities, training, the final model.
  * @throws UserError for anything wrong with the options or the files they name
  */
-export async function runTraining(config: RunConfig, host: RunHost): Promise<RunOutcome> {
-  await checkRunFolder(config);
+export async function runTraining(named: RunConfig, host: RunHost): Promise<RunOutcome> {
+  await checkRunFolder(named);
+  // what is written keeps the names that were given: a model on the hub, not its place in the cache
+  const config = { ...named, model: await localModel(named.model, host) };
   const { pairs, evalPairs } = await readData(config, host);
   const plan = batchPlan(pairs.length, config);
   const checkpoint = config.resume ? await lastCheckpoint(config.output) : undefined;
@@ -58,20 +61,20 @@ export async function runTraining(config: RunConfig, host: RunHost): Promise<Run
   let model = base;
   let optimizer: Optimizer | undefined;
   try {
-    if (checkpoint) checkSameRun(config, checkpoint, origin);
+    if (checkpoint) checkSameRun(named, checkpoint, origin);
     const options = { cacheFolder: config.cache, batchSize: config.batchSize, shouldStop: host.shouldStop };
     const reference = await referenceLogProbs(base, pairs, pairsInUse(plan), options, host.progress);
     const evalReference = evalPairs && (await referenceLogProbs(base, evalPairs, [...evalPairs.keys()], options, host.progress));
     if (!reference || (evalPairs && !evalReference)) return { step: 0, totalSteps: plan.totalSteps };
     ({ model, optimizer } = await startingPoint(config, base, checkpoint, host));
     const start: TrainState = checkpoint?.state ?? { step: 0, numTokens: 0, window: [] };
-    await prepareRunFolder(config, checkpoint !== undefined);
+    await prepareRunFolder(named, checkpoint !== undefined);
     const log = await openMetricsLog(join(config.output, 'metrics.jsonl'), start.step);
     const loss = lossByName(config.loss);
     let checkpointFolder: string | undefined;
     const save = async (state: TrainState): Promise<void> => {
       const epoch = state.step / plan.stepsPerEpoch;
-      const full = { version: 1 as const, ...state, epoch, seed: config.seed, ...origin, config: writtenConfig(config) };
+      const full = { version: 1 as const, ...state, epoch, seed: config.seed, ...origin, config: writtenConfig(named) };
       checkpointFolder = await saveCheckpoint(config.output, full, model, optimizer!, {
         keep: config.keepCheckpoints,
         shardBytes: byteCount(config.maxShardSize),
@@ -94,7 +97,7 @@ export async function runTraining(config: RunConfig, host: RunHost): Promise<Run
 async function readData(config: RunConfig, host: RunHost): Promise<{ pairs: TokenizedPair[]; evalPairs?: TokenizedPair[] }> {
   const { maxPositions } = (await readConfig(config.model)).config;
   const read = async (source: string): Promise<TokenizedPair[]> => {
-    const { pairs, notes } = await readPairs(source);
+    const { pairs, notes } = await readPairs(source, host.progress);
     for (const note of notes) host.say(note);
     return tokenizePairs(pairs, { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source }, host.progress);
   };

@@ -91,7 +91,7 @@ test.each([
   ['an empty completion in a table', 'b.csv', 'prompt,chosen,rejected\na,b,c\n\n"a\nb",,d\n', 'b.csv:4: "chosen" is empty'],
   ['an open quote', 'b.csv', 'prompt,chosen,rejected\na,b,c\n"a,b,c\n', /^b\.csv:\d: Quote Not Closed/],
   ['two columns of one name', 'b.csv', 'prompt,chosen,chosen\na,b,c\n', 'b.csv:1: two columns are named "chosen"'],
-  ['an unknown ending', 'b.parquet', 'x', 'b.parquet: pairs are read from .jsonl, .csv, .tsv files'],
+  ['an unknown ending', 'b.xlsx', 'x', 'b.xlsx: pairs are read from .jsonl, .json, .csv, .tsv, .parquet files'],
 ])('refuses %s', async (_, name, text, message) => {
   await expect(read(name, text)).rejects.toThrow(message);
 });

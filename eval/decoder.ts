@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { withAlibi } from '../engine/ops/alibi';
 import { attentionIndex, cachedAttention, cacheWrite, MASKED, packedAttention } from '../engine/ops/attention';
 import { sequenceLayout } from '../models/packedForward';
 import type { Attend, Model } from '../models/types';
@@ -51,7 +52,7 @@ export function prefill(
   });
   try {
     const hidden = tf.tidy(() => {
-      const index = attentionIndex(layout, model.config.windows);
+      const index = attentionIndex(layout, model.config.windows, model.config.alibiSlopes);
       const gathered = tf.tensor1d(rowPlaces, 'int32');
       const spread = (x: tf.Tensor3D): tf.Tensor4D =>
         tf.keep(
@@ -97,7 +98,7 @@ export function decodeStep(model: Model, cache: DecoderCache, tokens: readonly n
   const place = cache.prefix + cache.written;
   if (place >= cache.places) throw new Error(`internal: the cache has ${cache.places} places, all of them written`);
   return tf.tidy(() => {
-    const masks = new Map([0, ...model.config.windows].map((window) => [window, stepMask(cache, window)]));
+    const masks = new Map([0, ...model.config.windows].map((window) => [window, stepMask(cache, window, model.config.alibiSlopes)]));
     const write = (caches: tf.Tensor4D[], layer: number, entry: tf.Tensor3D): tf.Tensor4D => {
       const before = caches[layer];
       const after = cacheWrite(before, place, entry);
@@ -125,8 +126,8 @@ export function decodeStep(model: Model, cache: DecoderCache, tokens: readonly n
   });
 }
 
-/** What the token now being fed sees: its row's prompt and the row's new tokens up to itself, within the window (0: all). */
-function stepMask(cache: DecoderCache, window: number): tf.Tensor4D {
+/** What the token now being fed sees: its row's prompt and the row's new tokens up to itself, within the window (0: all); ALiBi's biases. */
+function stepMask(cache: DecoderCache, window: number, alibiSlopes?: readonly number[]): tf.Tensor4D {
   const { lengths, prefix, written, places } = cache;
   const mask = new Float32Array(lengths.length * places).fill(MASKED);
   lengths.forEach((length, row) => {
@@ -135,7 +136,14 @@ function stepMask(cache: DecoderCache, window: number): tf.Tensor4D {
     mask.fill(0, start + Math.min(firstSeen, length), start + length);
     mask.fill(0, start + prefix + Math.max(0, firstSeen - length), start + prefix + written + 1);
   });
-  return tf.tensor4d(mask, [lengths.length, 1, 1, places]);
+  const shape: [number, number, number, number] = [lengths.length, 1, 1, places];
+  const seen = tf.tensor4d(mask, shape);
+  if (!alibiSlopes) return seen;
+  const distances = new Float32Array(mask.length);
+  lengths.forEach((length, row) => {
+    for (let i = 0; i < prefix + written; i++) distances[row * places + i] = i < prefix ? i - length - written : i - prefix - written;
+  });
+  return withAlibi(seen, tf.tensor4d(distances, shape), alibiSlopes);
 }
 
 /** Goes on with these rows alone. */

@@ -75,7 +75,7 @@ function checkRange(model: Model, { tokens, positions }: PackedTokens): void {
 export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInput['tap']): tf.Tensor2D {
   checkRange(model, batch);
   return tf.tidy(() => {
-    const index = attentionIndex(batch.layout, model.config.windows);
+    const index = attentionIndex(batch.layout, model.config.windows, model.config.alibiSlopes);
     return model.architecture.forward(model.weights, model.config, {
       tokens: tf.tensor1d(batch.tokens, 'int32'),
       positions: tf.tensor1d(batch.positions, 'int32'),

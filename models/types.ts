@@ -39,10 +39,12 @@ export interface BaseConfig {
   headWidth: number;
   /** Rows of the embedding: at least the tokenizer's size. */
   vocabulary: number;
-  /** Longest sequence that the model knows. */
+  /** Longest sequence that the model knows; Infinity where nothing bounds it. */
   maxPositions: number;
   /** Sliding windows that its layers use (none: empty). */
   windows: readonly number[];
+  /** ALiBi's slope of each head, where its layers use it. */
+  alibiSlopes?: readonly number[];
   /** Whether the head is the embedding. */
   tiedHead: boolean;
 }

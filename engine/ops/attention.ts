@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { fused } from '../fused';
+import { withAlibi } from './alibi';
 
 /**
  * Which packed rows attend to which: S segments (sequences), each with its query rows and its key rows. A row may be a key
@@ -26,6 +27,8 @@ export interface AttentionOptions {
   window?: number;
   /** Soft cap on the scores: cap * tanh(score / cap). */
   softcap?: number;
+  /** ALiBi's slope of each head: slope * (key's position - query's position) is added to the scores; the masks hold it already. */
+  alibiSlopes?: readonly number[];
 }
 
 /** A layout on the engine's device, made once a batch and used by every layer. */
@@ -40,8 +43,12 @@ export interface AttentionIndex {
   keys: tf.Tensor1D;
   /** int32 [T]: where row t's result lies in [S * longestQuery]. */
   results: tf.Tensor1D;
-  /** Additive masks float32 [S, 1, longestQuery, longestKey] by window (0: none): 0 where seen, MASKED elsewhere. */
+  /**
+   * Additive masks float32 [S, 1, longestQuery, longestKey] by window (0: none): 0 where seen, MASKED elsewhere. With ALiBi
+   * [S, H, longestQuery, longestKey], the biases in them.
+   */
   masks: ReadonlyMap<number, tf.Tensor4D>;
+  alibiSlopes?: readonly number[];
 }
 
 /** Added to scores that must not be seen: large enough to vanish in a softmax, small enough to stay finite. */
@@ -50,8 +57,9 @@ export const MASKED = -1e30;
 /**
  * Uploads a layout.
  * @param windows the sliding windows that the model's layers use; full attention (0) is always there
+ * @param alibiSlopes of a model with ALiBi, a head each
  */
-export function attentionIndex(layout: AttentionLayout, windows: readonly number[] = []): AttentionIndex {
+export function attentionIndex(layout: AttentionLayout, windows: readonly number[] = [], alibiSlopes?: readonly number[]): AttentionIndex {
   const segments = layout.queryLengths.length;
   const longestQuery = Math.max(1, ...layout.queryLengths);
   const longestKey = Math.max(1, ...layout.keyLengths);
@@ -70,7 +78,7 @@ export function attentionIndex(layout: AttentionLayout, windows: readonly number
   const masks = new Map<number, tf.Tensor4D>();
   for (const window of effective) {
     const full = masks.get(0);
-    masks.set(window, window >= longestKey && full ? full : packedMask(layout, segments, longestQuery, longestKey, window));
+    masks.set(window, window >= longestKey && full ? full : packedMask(layout, segments, longestQuery, longestKey, window, alibiSlopes));
   }
   return {
     layout,
@@ -81,10 +89,20 @@ export function attentionIndex(layout: AttentionLayout, windows: readonly number
     keys: tf.tensor1d(keys, 'int32'),
     results: tf.tensor1d(results, 'int32'),
     masks,
+    ...(alibiSlopes && { alibiSlopes }),
   };
 }
 
-function packedMask(layout: AttentionLayout, segments: number, longestQuery: number, longestKey: number, window: number): tf.Tensor4D {
+function packedMask(
+  layout: AttentionLayout,
+  segments: number,
+  longestQuery: number,
+  longestKey: number,
+  window: number,
+  alibiSlopes?: readonly number[],
+): tf.Tensor4D {
+  const shape: [number, number, number, number] = [segments, 1, longestQuery, longestKey];
+  const distances = new Float32Array(alibiSlopes ? segments * longestQuery * longestKey : 0);
   const mask = new Float32Array(segments * longestQuery * longestKey).fill(MASKED);
   for (let s = 0; s < segments; s++) {
     const offset = layout.keyLengths[s] - layout.queryLengths[s];
@@ -94,9 +112,21 @@ function packedMask(layout: AttentionLayout, segments: number, longestQuery: num
       const last = i < layout.queryLengths[s] ? offset + i : 0;
       const first = window > 0 ? Math.max(0, last - window + 1) : 0;
       mask.fill(0, row + first, row + last + 1);
+      if (alibiSlopes) for (let k = first; k <= last; k++) distances[row + k] = k - last;
     }
   }
-  return tf.tensor4d(mask, [segments, 1, longestQuery, longestKey]);
+  return tf.tidy(() => {
+    const plain = tf.tensor4d(mask, shape);
+    return alibiSlopes ? withAlibi(plain, tf.tensor4d(distances, shape), alibiSlopes) : plain;
+  });
+}
+
+/** The mask that a call needs. @throws where the index was made for other layers: a bug of ours */
+export function maskFor({ masks, alibiSlopes }: AttentionIndex, options: AttentionOptions): tf.Tensor4D {
+  const mask = masks.get(options.window ?? 0);
+  if (!mask) throw new Error(`internal: no mask for window ${options.window}; name it to attentionIndex`);
+  if (alibiSlopes !== options.alibiSlopes) throw new Error('internal: the masks hold other ALiBi slopes than the layer asks for');
+  return mask;
 }
 
 /** Frees what `attentionIndex` uploaded. */
@@ -131,8 +161,7 @@ export const packedAttention = fused(
     const [, heads, width] = q.shape;
     const split = (x: tf.Tensor3D, rows: tf.Tensor1D, longest: number): tf.Tensor4D =>
       tf.transpose(tf.reshape(tf.gather(x, rows), [index.segments, longest, x.shape[1], width]), [0, 2, 1, 3]);
-    const mask = index.masks.get(options.window ?? 0);
-    if (!mask) throw new Error(`internal: no mask for window ${options.window}; name it to attentionIndex`);
+    const mask = maskFor(index, options);
     const out = maskedAttention(
       split(q, index.queries, index.longestQuery),
       split(k, index.keys, index.longestKey),
@@ -147,7 +176,7 @@ export const packedAttention = fused(
 /**
  * One new query a row against that row's cached keys and values.
  * @param q [R, H, D]  @param keys [R, Hk, C, D]  @param values [R, Hk, C, D]
- * @param mask additive, [R, 1, 1, C]: MASKED where a cache place is empty or outside the window
+ * @param mask additive, [R, 1, 1, C], with ALiBi [R, H, 1, C]: MASKED where a cache place is empty or outside the window
  * @returns [R, H, D]
  */
 export const cachedAttention = fused(

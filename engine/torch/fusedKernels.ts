@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type ActivationName } from '../ops/activations';
-import { type AttentionIndex, type AttentionOptions, cachedAttention, packedAttention } from '../ops/attention';
+import { type AttentionIndex, type AttentionOptions, cachedAttention, maskFor, packedAttention } from '../ops/attention';
 import type { TorchBackend } from './backend';
 import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped } from './binding';
 import { embeddingRows, gradientMode, withoutRecording } from './recorder';
@@ -138,8 +138,7 @@ export function fusedKernels(backend: TorchBackend) {
         const { segments, longestQuery, longestKey } = index;
         const [, heads, width] = q.shape;
         const groups = heads / k.shape[1];
-        const mask = index.masks.get(options.window ?? 0);
-        if (!mask) throw new Error(`internal: no mask for window ${options.window}; name it to attentionIndex`);
+        const mask = maskFor(index, options);
         const queries = segmented(q, index.queries, segments, longestQuery);
         const keys = shared(segmented(k, index.keys, segments, longestKey), groups);
         const values = shared(segmented(v, index.keys, segments, longestKey), groups);
@@ -161,8 +160,9 @@ export function fusedKernels(backend: TorchBackend) {
       const groups = heads / keys.shape[1];
       // the query heads that share a key/value head stand as that head's queries: nothing is repeated
       return give(() => {
-        const queries = op.view(slot(q), [rows, keys.shape[1], groups, width]);
-        const out = op.attention(queries, slot(keys), slot(values), like(slot(mask), queries), 0, false, options.scale);
+        const queries = op.reshape(slot(q), [rows, keys.shape[1], groups, width]);
+        const grouped = mask.shape[1] === 1 ? slot(mask) : op.reshape(slot(mask), [rows, keys.shape[1], groups, mask.shape[3]]);
+        const out = op.attention(queries, slot(keys), slot(values), like(grouped, queries), 0, false, options.scale);
         return op.reshape(out, [rows, heads, width]);
       });
     },

@@ -3,6 +3,7 @@ import type { Engine } from '../../engine/engine';
 import { activation, gated } from '../../engine/ops/activations';
 import {
   type AttentionLayout,
+  type AttentionOptions,
   MASKED,
   attentionIndex,
   cacheWrite,
@@ -49,10 +50,10 @@ interface FusedCase {
   gradient?: Case['gradient'];
 }
 
-function attentionCase(name: string, heads: number, shared: number, options: { window?: number; softcap?: number }): FusedCase {
+function attentionCase(name: string, heads: number, shared: number, options: Omit<AttentionOptions, 'scale'>): FusedCase {
   return {
     ...both(`packedAttention ${name}`, [normal(9, heads, 4), normal(9, shared, 4), normal(9, shared, 4)], (plain) => (q, k, v) => {
-      const index = attentionIndex(layout, options.window ? [options.window] : []);
+      const index = attentionIndex(layout, options.window ? [options.window] : [], options.alibiSlopes);
       return pick(packedAttention, plain)(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, index, { scale: 0.5, ...options });
     }),
     // shared heads are tiled in rank 5, where tfjs's tape stops
@@ -106,6 +107,9 @@ const cases: FusedCase[] = [
   attentionCase('window 2', 2, 1, { window: 2 }),
   attentionCase('window beyond the sequences', 2, 1, { window: 100 }),
   attentionCase('soft cap', 2, 1, { softcap: 1.5 }),
+  attentionCase('soft cap and window', 2, 2, { softcap: 1.5, window: 2 }),
+  attentionCase('ALiBi', 2, 2, { alibiSlopes: [0.5, 0.125] }),
+  attentionCase('ALiBi, window, two query heads share a key head', 4, 2, { alibiSlopes: [0.5, 0.25, 0.125, 2], window: 2 }),
 ];
 
 test.each(cases.map((item) => [item.name, item] as const))('%s', async (_, { fused, plain, ...item }) => {
@@ -141,6 +145,15 @@ describe('with a cache', () => {
         attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, tf.tensor4d(mask, [2, 1, 1, 4]), { scale: 0.6, softcap });
     await expectSameFused({ name: 'cached', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
     expect(live()).toEqual(before);
+  });
+
+  test('cachedAttention, a bias a head, two query heads to a key head', async () => {
+    const inputs = [normal(2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3), normal(2, 4, 1, 4)];
+    const run =
+      (attend: typeof cachedAttention.plain): Case['run'] =>
+      (q, k, v, bias) =>
+        attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, bias as tf.Tensor4D, { scale: 0.6, alibiSlopes: [1, 1, 1, 1] });
+    await expectSameFused({ name: 'biased', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
   });
 
   test('cacheWrite changes one place alone', async () => {

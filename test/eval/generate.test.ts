@@ -32,6 +32,9 @@ const lists = (results: Int32Array[][]): number[][][] => results.map((samples) =
 
 beforeAll(() => startTestEngine());
 
+/** Sampling does not depend on the architecture: two of them are enough. */
+const SAMPLED = ['gemma3-text', 'gpt2'];
+
 describe.each(Object.keys(goldens))('%s', (name) => {
   const { stop, cases } = goldens[name];
   const prompts = cases.map(({ prompt }) => Int32Array.from(prompt));
@@ -41,7 +44,7 @@ describe.each(Object.keys(goldens))('%s', (name) => {
   });
   afterAll(() => disposeModel(model));
 
-  // windows of 5 are shorter than the sequences of the gemma3 models
+  // windows of 5 are shorter than the sequences of the gemma and cohere2 models
   test.each([1, 3, 8])('greedy: as transformers, prompts of mixed lengths, %p at once', async (batchSize) => {
     const results = await generate(model, prompts, { ...greedy, batchSize });
     expect(lists(results)).toEqual(cases.map(({ greedy: tokens }) => [tokens]));
@@ -51,7 +54,9 @@ describe.each(Object.keys(goldens))('%s', (name) => {
     expect(lists(await generate(model, prompts, { ...greedy, stopIds: [stop] }))).toEqual(cases.map(({ stopped }) => [stopped]));
   });
 
-  test('sampling: the batch changes nothing, the seed and the stream do', async () => {
+  const testSampled = SAMPLED.includes(name) ? test : test.skip;
+
+  testSampled('sampling: the batch changes nothing, the seed and the stream do', async () => {
     const results = lists(await generate(model, prompts, sampled));
     for (const batchSize of [4, 7]) expect(lists(await generate(model, prompts, { ...sampled, batchSize }))).toEqual(results);
     expect(lists(await generate(model, prompts.slice(2, 3), { ...sampled, streamKey: (_, sample) => ['xx', 2, sample] }))).toEqual([
@@ -61,7 +66,7 @@ describe.each(Object.keys(goldens))('%s', (name) => {
     expect(new Set(results[0].map(String)).size).toBeGreaterThan(1);
   });
 
-  test('a very small nucleus is greedy', async () => {
+  testSampled('a very small nucleus is greedy', async () => {
     const results = await generate(model, prompts, { ...sampled, topP: 1e-6 });
     expect(lists(results)).toEqual(cases.map(({ greedy: tokens }) => Array(5).fill(tokens)));
   });
@@ -73,11 +78,12 @@ describe.each(Object.keys(goldens))('%s', (name) => {
   });
 
   test('a prompt that does not fit and one without tokens are refused', async () => {
+    await expect(generate(model, [new Int32Array(0)], greedy)).rejects.toThrow(/prompt 0 has no tokens/);
     const { maxPositions } = model.config;
+    if (maxPositions === Infinity) return;
     const fits = new Int32Array(maxPositions - 16).fill(1);
     expect((await generate(model, [fits], greedy))[0][0].length).toBe(16);
     await expect(generate(model, [new Int32Array(maxPositions - 15)], greedy)).rejects.toThrow(/prompt 0 .* longer than the context/);
-    await expect(generate(model, [new Int32Array(0)], greedy)).rejects.toThrow(/prompt 0 has no tokens/);
   });
 });
 

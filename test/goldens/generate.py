@@ -1,5 +1,5 @@
 """
-Greedy continuations by transformers of the models that models.py makes. Run from the project's folder, after models.py:
+Greedy continuations by transformers of the models in test/goldens/models. Run from the project's folder, after the scripts that make them:
     python3 -P test/goldens/generate.py    (-P: the folder holds a tokenizers.py)
 Needs torch and transformers. Writes test/goldens/generate.json.
 """
@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 folder = Path(__file__).parent
 result = {}
-for name in ["gemma3-text", "gemma3-old-config", "gpt2", "gpt2-switched"]:
+for name in sorted(entry.name for entry in (folder / "models").iterdir() if entry.name not in ("gemma3-multimodal", "gpt2-old-names")):
     model = AutoModelForCausalLM.from_pretrained(folder / "models" / name, dtype=torch.float32, attn_implementation="eager").eval()
     generator = torch.Generator().manual_seed(3)
     cases = []

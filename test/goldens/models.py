@@ -6,66 +6,12 @@ Made with transformers 5.23, torch 2.13. Each folder is a model folder (config.j
 sequences of token ids) and `expected.safetensors`: `logits.S` and `hidden.S.N` of sequence S, and `grad.NAME`, the gradient of
 the mean next-token negative log-likelihood over all sequences. The last hidden state is after the final norm.
 """
-import json, os, shutil, sys
+import json, os, sys
 import torch
 from safetensors.torch import save_file
-from transformers import AutoConfig, AutoModelForCausalLM, Gemma3Config, Gemma3ForConditionalGeneration
+from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+from tinyModels import LENGTHS, VOCABULARY, expected, fresh, from_config, randomised, tidy_up, write_config
 
-root = sys.argv[1]
-VOCABULARY = 40
-
-
-def randomised(model, seed, dtype=torch.float32):
-    """Weights large enough for every term to matter; rounded to the dtype that they are stored in."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            offset = 1.0 if ("ln_" in name and name.endswith("weight")) else 0.0
-            scale = 0.6 if "embed" in name or "wte" in name else 0.25
-            weight.copy_((offset + scale * torch.randn(weight.shape, generator=generator)).to(dtype).float())
-    return model.eval()
-
-
-def expected(model, folder, lengths, seed, rename=lambda name: name):
-    generator = torch.Generator().manual_seed(seed)
-    sequences = [torch.randint(0, VOCABULARY, (1, length), generator=generator) for length in lengths]
-    tensors, nll, count = {}, 0.0, 0
-    for s, ids in enumerate(sequences):
-        output = model(input_ids=ids, output_hidden_states=True, use_cache=False)
-        tensors[f"logits.{s}"] = output.logits[0]
-        for n, hidden in enumerate(output.hidden_states):
-            tensors[f"hidden.{s}.{n}"] = hidden[0]
-        logps = torch.log_softmax(output.logits[0, :-1].float(), -1)
-        nll = nll - logps.gather(1, ids[0, 1:, None]).sum()
-        count += ids.shape[1] - 1
-    loss = nll / count
-    loss.backward()
-    for name, weight in model.named_parameters():
-        if weight.grad is not None:
-            tensors[f"grad.{rename(name)}"] = weight.grad
-    tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, os.path.join(folder, "expected.safetensors"))
-    with open(os.path.join(folder, "expected.json"), "w") as file:
-        json.dump({"loss": loss.item(), "sequences": [ids[0].tolist() for ids in sequences]}, file)
-
-
-def fresh(name):
-    folder = os.path.join(root, name)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
-    return folder
-
-
-def from_config(config):
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), attn_implementation="eager", dtype=torch.float32)
-
-
-def write_config(folder, config):
-    with open(os.path.join(folder, "config.json"), "w") as file:
-        json.dump(config, file, indent=1)
-
-
-LENGTHS = [13, 7, 1, 9]
 gemma = dict(model_type="gemma3_text", vocab_size=VOCABULARY, hidden_size=16, intermediate_size=20, num_attention_heads=4,
              num_key_value_heads=2, head_dim=6, max_position_embeddings=64, sliding_window=5, query_pre_attn_scalar=9, pad_token_id=None)
 gpt = dict(model_type="gpt2", vocab_size=VOCABULARY, n_embd=12, n_head=3, n_layer=3, n_positions=32,
@@ -97,9 +43,7 @@ model = randomised(Gemma3ForConditionalGeneration(config), 5, torch.bfloat16)
 model.to(torch.bfloat16).save_pretrained(folder)
 # read back: a model cast to bfloat16 and back keeps rounded rotary frequencies
 model = Gemma3ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-VOCABULARY = 37
-expected(model, folder, LENGTHS, 6, lambda name: name.replace("model.language_model.", "model."))
-VOCABULARY = 40
+expected(model, folder, LENGTHS, 6, lambda name: name.replace("model.language_model.", "model."), vocabulary=37)
 
 # gpt2: as transformers 5 writes it
 folder = fresh("gpt2")
@@ -127,8 +71,4 @@ save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format"
 write_config(folder, config)
 expected(model, folder, LENGTHS, 12)
 
-for name in sorted(os.listdir(root)):
-    for file in ("generation_config.json",):
-        path = os.path.join(root, name, file)
-        if os.path.exists(path):
-            os.remove(path)
+tidy_up()

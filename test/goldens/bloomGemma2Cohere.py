@@ -1,0 +1,42 @@
+"""Random tiny BLOOM, Gemma 2 and Cohere models with what transformers computes for them: see tinyModels.py.
+
+    HF_HUB_OFFLINE=1 python3 test/goldens/bloomGemma2Cohere.py test/goldens/models
+
+Made with transformers 5.23, torch 2.13.
+"""
+import json, os
+import torch
+from safetensors.torch import save_file
+from tinyModels import LENGTHS, VOCABULARY, expected, fresh, from_config, randomised, tidy_up, write_config
+
+NORMS = ("norm", "ln_")
+
+
+def stored(tensors, folder):
+    save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+
+
+bloom = dict(model_type="bloom", vocab_size=VOCABULARY, hidden_size=12, n_layer=2, bos_token_id=1, eos_token_id=2)
+
+# bloom: as transformers 5 writes it; three heads: no power of two
+folder = fresh("bloom")
+model = randomised(from_config(dict(bloom, n_head=3)), 21, ones=NORMS)
+model.save_pretrained(folder)
+expected(model, folder, LENGTHS, 22)
+
+# bloom: as BigScience stored it: no prefix, old spellings, fields of its training code; residuals after the norms, a head of its own
+folder = fresh("bloom-old-names")
+config = {key: value for key, value in bloom.items() if key not in ("hidden_size", "n_layer")}
+config.update(n_embed=12, num_hidden_layers=2, num_attention_heads=2, apply_residual_connection_post_layernorm=True, layer_norm_epsilon=1e-2,
+              tie_word_embeddings=False, seq_length=8, pretraining_tp=2, slow_but_exact=False, attention_softmax_in_fp32=True,
+              bias_dropout_fusion=True, masked_softmax_fusion=True, offset_alibi=100, skip_bias_add=True, skip_bias_add_qkv=False,
+              unk_token_id=0, hidden_dropout=0.0, attention_dropout=0.0)
+model = randomised(from_config(json.loads(json.dumps(config))), 23, ones=NORMS)
+tensors = {name.removeprefix("transformer."): weight for name, weight in model.named_parameters()}
+for layer in range(2):
+    tensors[f"h.{layer}.self_attention.scale_mask_softmax.causal_mask"] = torch.ones(8, 8, dtype=torch.bool).tril()[None, None]
+stored(tensors, folder)
+write_config(folder, dict(config, architectures=["BloomForCausalLM"]))
+expected(model, folder, LENGTHS, 24)
+
+tidy_up()

@@ -11,9 +11,9 @@ const cacheFolder = mkdtempSync(join(tmpdir(), 'cache-'));
 beforeAll(() => startTestEngine('tfjs'));
 afterAll(() => rmSync(cacheFolder, { recursive: true }));
 
-test('a model on plain tfjs: logits and gradients of transformers', async () => {
-  const golden = await readGolden('gpt2-old-names');
-  const model = await loadModel(join(goldenModels, 'gpt2-old-names'), { trainable: true, cacheFolder });
+test.each(['gpt2-old-names', 'bloom'])('%s on plain tfjs: logits and gradients of transformers', async (name) => {
+  const golden = await readGolden(name);
+  const model = await loadModel(join(goldenModels, name), { trainable: true, cacheFolder });
   expect(
     relativeError(
       packedLogits(model, golden.sequences),
@@ -23,10 +23,10 @@ test('a model on plain tfjs: logits and gradients of transformers', async () => 
   const names = Object.keys(model.weights);
   const { loss, grads } = currentEngine().valueAndGrads(
     () => ({ loss: meanNll(model, golden.sequences) }),
-    names.map((name) => model.weights[name]),
+    names.map((key) => model.weights[key]),
   );
   expect(loss.dataSync()[0]).toBeCloseTo(golden.loss, 4);
-  const errors = names.map((name, i) => [name, relativeError(grads[i].dataSync(), golden.tensors.get(`grad.${name}`)!)] as const);
+  const errors = names.map((key, i) => [key, relativeError(grads[i].dataSync(), golden.tensors.get(`grad.${key}`)!)] as const);
   expect(errors.filter(([, error]) => !(error < 1e-4))).toEqual([]);
   tf.dispose([loss, grads]);
   disposeModel(model);

@@ -3,26 +3,20 @@ import { join, resolve } from 'node:path';
 import { data, importModel, model, runCommand, scorers } from './runCommand';
 
 /*
- * The full study, some hours on two cores: Gemma 3 270M trained at two learning rates on all ParaDetox pairs, base and both tuned
- * models evaluated on RTP-LX prompts, retrieval on parallel sentences, and the comparison, in which the higher rate must be flagged
- * as collapsed. Interrupted, it goes on where it stopped when started again.
+ * The full study, some hours on two cores: Gemma 3 270M trained on all ParaDetox pairs at two learning rates, the lower one stopped early
+ * and run on; base and tuned models evaluated on RTP-LX prompts, retrieval on parallel sentences, and the comparison, in which runs that
+ * went too far must be flagged as collapsed. Interrupted, it goes on where it stopped when started again.
  *
  *   node dist/examples/cross-lingual-detox/study.js RTP_LX_FOLDER PARALLEL_FOLDER OUTPUT_FOLDER
  */
 
-const RATES = ['2e-6', '1e-5'];
-const training = [
-  '--batch-size',
-  '8',
-  '--max-steps',
-  '600',
-  '--warmup-steps',
-  '150',
-  '--save-every-steps',
-  '100',
-  '--keep-checkpoints',
-  '1',
+// the rate is constant after the warmup: the first run is the second one, stopped early
+const RUNS = [
+  { name: '2e-6-200', rate: '2e-6', steps: '200' },
+  { name: '2e-6', rate: '2e-6', steps: '600' },
+  { name: '1e-5', rate: '1e-5', steps: '600' },
 ];
+const training = ['--batch-size', '8', '--warmup-steps', '150', '--save-every-steps', '100', '--keep-checkpoints', '1'];
 const sampling = ['--limit', '50', '--samples', '10', '--max-new-tokens', '20', '--temperature', '0.9', '--top-p', '0.8'];
 
 const folders = process.argv.slice(2);
@@ -34,16 +28,19 @@ const [prompts, parallel, output] = folders.map((folder) => resolve(folder));
 const evaluation = ['--fluency-model', model, '--prompts', prompts, '--scorer', scorers, ...sampling, '--resume'];
 
 importModel();
-for (const rate of RATES) {
-  const run = join(output, rate);
+for (const { name, rate, steps } of RUNS) {
+  const run = join(output, name);
   if (existsSync(join(run, 'model'))) continue;
-  const pairs = ['--train', join(data, 'paradetox.tsv'), '--learning-rate', rate];
+  const pairs = ['--train', join(data, 'paradetox.tsv'), '--learning-rate', rate, '--max-steps', steps];
   runCommand('dpo-train', '--model', model, ...pairs, ...training, '--output', run, '--resume');
 }
-const base = join(output, 'base-eval');
-runCommand('dpo-eval', '--model', model, '--tasks', 'toxicity,retrieval', '--parallel', parallel, ...evaluation, '--output', base);
-for (const rate of RATES) {
-  const tuned = ['--model', join(output, rate, 'model'), '--tasks', 'toxicity'];
-  runCommand('dpo-eval', ...tuned, ...evaluation, '--output', join(output, `${rate}-eval`));
+evaluate('base-eval', '--model', model, '--tasks', 'toxicity,retrieval', '--parallel', parallel);
+for (const { name } of RUNS) evaluate(`${name}-eval`, '--model', join(output, name, 'model'), '--tasks', 'toxicity');
+const evaluations = ['base', ...RUNS.map(({ name }) => name)].map((name) => join(output, `${name}-eval`));
+runCommand('dpo-compare', ...evaluations, '--output', join(output, 'report'), '--overwrite');
+
+function evaluate(name: string, ...what: string[]): void {
+  const folder = join(output, name);
+  // eval.json is written last
+  if (!existsSync(join(folder, 'eval.json'))) runCommand('dpo-eval', ...what, ...evaluation, '--output', folder);
 }
-runCommand('dpo-compare', base, ...RATES.map((rate) => join(output, `${rate}-eval`)), '--output', join(output, 'report'), '--overwrite');

@@ -219,7 +219,9 @@ export function defineKernel<A extends object = Record<string, never>>(kernelNam
     kernelFunc: ({ inputs, backend, attrs }) => {
       const own = backend as TorchBackend;
       const given: Record<string, KernelInput> = {};
-      for (const [name, info] of Object.entries(inputs as Record<string, tf.TensorInfo | undefined>)) {
+      const named = inputs as Record<string, tf.TensorInfo | undefined>;
+      for (const name in named) {
+        const info = named[name];
         if (info) given[name] = { slot: own.slotOf(info), shape: info.shape, dtype: info.dtype };
       }
       const result = scoped(() => kernel(given, attrs as unknown as A, own));

@@ -21,9 +21,11 @@
 #endif
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -61,7 +63,11 @@ struct State {
   napi_ref scalarsRef = nullptr;
   int64_t live = 0;
   int64_t calls = 0;
+  // the device named last: naming it again parses nothing
+  std::string deviceName = "cpu";
+  c10::Device device = c10::Device(c10::DeviceType::CPU);
   // bytes of the heap: the most in use when looked at, and what was resident after the last trim
+  std::chrono::steady_clock::time_point lastLook;
   size_t mostInUse = 0;
   size_t afterTrim = 0;
 };
@@ -305,9 +311,10 @@ int pushResult(State* state, int index, c10::IValue& value) {
   return index + 1;
 }
 
-/** call(operator, ...arguments): results go to `meta`; arguments left out take the schema's defaults. */
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
 constexpr int64_t kCallsBetweenLooks = 256;
+// a look walks the heap's holes: never more than a hundredth of the time
+constexpr auto kTimeBetweenLooks = std::chrono::milliseconds(20);
 constexpr size_t kSlack = size_t{1} << 30;
 
 // Bytes of this process in memory; 0 where the system does not say.
@@ -324,6 +331,9 @@ size_t residentBytes() {
 // stands at one and a half times the most that was ever in use, the holes' pages go back to the system.
 void tidyHeap(State* state) {
   if (++state->calls % kCallsBetweenLooks != 0) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - state->lastLook < kTimeBetweenLooks) return;
+  state->lastLook = now;
   state->mostInUse = std::max(state->mostInUse, static_cast<size_t>(mallinfo2().uordblks));
   const size_t resident = residentBytes();
   const size_t allowed = state->mostInUse + state->mostInUse / 2 + kSlack;
@@ -336,6 +346,7 @@ void tidyHeap(State* state) {
 void tidyHeap(State*) {}
 #endif
 
+/** call(operator, ...arguments): results go to `meta`; arguments left out take the schema's defaults. */
 napi_value call(napi_env env, State* state, size_t count, napi_value* args) {
   tidyHeap(state);
   const int64_t number = toInt(env, args[0], "operator");
@@ -419,23 +430,46 @@ std::vector<int64_t> sizesOf(napi_env env, napi_value value) {
   return sizes;
 }
 
-/** fromBytes(typedArray, type of the bytes, shape, stored type, device): copies. */
+c10::Device deviceOf(napi_env env, State* state, napi_value value) {
+  char name[32];
+  size_t length = 0;
+  if (napi_get_value_string_utf8(env, value, name, sizeof name, &length) != napi_ok) fail("device must be a string");
+  if (state->deviceName != std::string_view(name, length)) {
+    state->device = c10::Device(std::string(name, length));
+    state->deviceName.assign(name, length);
+    if (state->device.is_cuda()) at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
+  }
+  return state->device;
+}
+
+/**
+ * fromBytes(typedArray, type of the bytes, shape, stored type, device): copies. To a GPU through pinned memory, behind what the
+ * stream has to do already: nothing waits, and the bytes may change as soon as this returns.
+ */
 napi_value fromBytes(napi_env env, State* state, size_t, napi_value* args) {
   const Bytes bytes = bytesOf(env, args[0]);
   const auto given = static_cast<at::ScalarType>(toInt(env, args[1], "dtype"));
   const std::vector<int64_t> sizes = sizesOf(env, args[2]);
   const auto stored = static_cast<at::ScalarType>(toInt(env, args[3], "stored dtype"));
-  const c10::Device device(toString(env, args[4], "device"));
+  const c10::Device device = deviceOf(env, state, args[4]);
   int64_t count = 1;
   for (const int64_t size : sizes) count *= size;
   if (static_cast<size_t>(count) * c10::elementSize(given) != bytes.length)
     fail("internal: " + std::to_string(bytes.length) + " bytes for a tensor of " + std::to_string(count) + " elements");
-  if (device.is_cuda()) at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
   at::AutoDispatchBelowADInplaceOrView guard;
-  at::Tensor source = at::from_blob(bytes.data, sizes, at::TensorOptions().dtype(given));
-  at::Tensor target = at::empty(sizes, at::TensorOptions().dtype(stored).device(device));
-  target.copy_(source);
-  return makeInt(env, store(state, std::move(target)));
+  const auto options = at::TensorOptions().dtype(stored);
+  // a single number travels in the launch of the kernel that writes it
+  if (count == 1 && !device.is_cpu() && (given == at::kFloat || given == at::kInt)) {
+    const c10::Scalar number = given == at::kFloat ? c10::Scalar(*static_cast<const float*>(bytes.data)) : c10::Scalar(*static_cast<const int32_t*>(bytes.data));
+    return makeInt(env, store(state, at::full(sizes, number, options.device(device))));
+  }
+  at::Tensor host = at::empty(sizes, options.pinned_memory(device.is_cuda()));
+  if (given == stored) {
+    if (bytes.length > 0) std::memcpy(host.data_ptr(), bytes.data, bytes.length);
+  } else {
+    host.copy_(at::from_blob(bytes.data, sizes, at::TensorOptions().dtype(given)));
+  }
+  return makeInt(env, store(state, device.is_cpu() ? std::move(host) : host.to(device, stored, /*non_blocking=*/true)));
 }
 
 /** toBytes(slot, typedArray, type of the bytes): copies out, converting, waiting for the device. */

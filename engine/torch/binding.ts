@@ -66,34 +66,50 @@ function resultSlot(index: number): Slot {
   return torch().meta[1 + index * RECORD] as Slot;
 }
 
-/**
- * The operator `aten::name.overload` as a function that returns its first result; any further ones are freed.
- * Arguments follow the operator's schema: tensors are slots, `undefined` takes the schema's default.
- * @example const add = aten('add.Tensor'); const sum = add(a, b);
- */
-export function aten(name: string): Aten {
-  const many = atenMany(name);
-  return (...args) => {
-    const [first, ...rest] = many(...args);
-    rest.forEach(freeSlot);
-    return first;
-  };
-}
-
-/** The same, returning every tensor that the operator returns (a list of tensors counts one by one). */
-export function atenMany(name: string): (...args: unknown[]) => Slot[] {
+/** A caller of `aten::name.overload`: the operator is looked up at its first call; the number of its results is given back. */
+function caller(name: string): (args: unknown[]) => number {
   const [base, overload = ''] = name.split('.');
   const full = base.includes('::') ? base : `aten::${base}`;
   let owner: Binding | undefined;
   let operator = -1;
-  return (...args) => {
+  return (args) => {
     const addon = torch();
     if (owner !== addon) {
       operator = addon.operator(full, overload);
       owner = addon;
     }
     addon.call(operator, ...args);
-    const count = addon.meta[0];
+    return addon.meta[0];
+  };
+}
+
+/**
+ * The operator `aten::name.overload` as a function that returns its first tensor; any further ones are freed. One that returns
+ * nothing gives a slot that must not be used.
+ * Arguments follow the operator's schema: tensors are slots, `undefined` takes the schema's default.
+ * @example const add = aten('add.Tensor'); const sum = add(a, b);
+ */
+export function aten(name: string): Aten {
+  const run = caller(name);
+  return (...args) => {
+    const count = run(args);
+    let first = -1 as Slot;
+    for (let i = 0; i < count; i++) {
+      const slot = resultSlot(i);
+      if (slot < 0) continue;
+      if (first < 0) first = slot;
+      else torch().free(slot);
+    }
+    if (first >= 0) created?.push(first);
+    return first;
+  };
+}
+
+/** The same, returning every tensor that the operator returns (a list of tensors counts one by one). */
+export function atenMany(name: string): (...args: unknown[]) => Slot[] {
+  const run = caller(name);
+  return (...args) => {
+    const count = run(args);
     const slots: Slot[] = [];
     for (let i = 0; i < count; i++) {
       const slot = resultSlot(i);

@@ -22,7 +22,12 @@ export const runConfigSchema = z.strictObject({
   loss: z.enum(['sigmoid', 'hinge']).default('sigmoid').describe('preference loss'),
   beta: positive.default(0.1).describe('strength of the pull to the reference model'),
   learningRate: positive.default(1e-6).describe('learning rate after the warmup'),
-  optimizer: z.enum(['rmsprop', 'adamw']).default('rmsprop').describe('optimizer, with the constants of PyTorch'),
+  optimizer: z.enum(['rmsprop', 'adamw', 'adam', 'sgd']).default('rmsprop').describe('optimizer, as torch.optim has it'),
+  momentum: z.number().min(0).lt(1).default(0).describe('momentum of rmsprop and sgd'),
+  weightDecay: z.number().min(0).default(0).describe('weight decay, of all weights but biases and norms'),
+  adamBeta1: z.number().min(0).lt(1).default(0.9).describe("decay of adam's and adamw's first moment"),
+  adamBeta2: z.number().min(0).lt(1).default(0.999).describe("decay of adam's and adamw's second moment"),
+  adamEpsilon: positive.default(1e-8).describe("term added to adam's and adamw's denominator"),
   batchSize: count.default(8).describe('pairs a step'),
   epochs: count.default(1).describe('times over the training pairs'),
   maxSteps: count.optional().describe('stop after this many steps, whatever the epochs'),
@@ -73,7 +78,19 @@ export async function resolveRunConfig(flags: Readonly<Record<string, unknown>>,
   if (parsed.data.resume && parsed.data.overwrite) {
     throw new UserError('--resume goes on with the run in the output folder, --overwrite deletes it: give one of them');
   }
+  refuseIdle(parsed.data);
   return Object.freeze(parsed.data);
+}
+
+/** Options that belong to other choices than the one made: they would do nothing. @throws UserError naming the first */
+function refuseIdle(config: RunConfig): void {
+  const adam = config.optimizer === 'adam' || config.optimizer === 'adamw';
+  const idle = adam ? (['momentum'] as const) : (['adamBeta1', 'adamBeta2', 'adamEpsilon'] as const);
+  for (const key of idle) {
+    if (config[key] === runConfigSchema.shape[key].parse(undefined)) continue;
+    const owners = adam ? 'rmsprop and sgd' : 'adam and adamw';
+    throw new UserError(`--${flagName(key)} is ${config[key]}: it belongs to ${owners}, and --optimizer is ${config.optimizer}`);
+  }
 }
 
 /** What is written to the run folder: everything but how this one call treats the folder. Reads back with `--config`. */

@@ -16,7 +16,7 @@ import { evaluate } from './evaluate';
 import { openMetricsLog } from './metricsLog';
 import { createOptimizer, type Optimizer } from './optimizer';
 import { referenceLogProbs } from './referenceLogProbs';
-import { runConfigKeys, writtenConfig, type RunConfig } from './runConfig';
+import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
 import { checkRunFolder, prepareRunFolder, saveFinalModel } from './runFolder';
 import { train, type TrainState } from './train';
 
@@ -116,9 +116,11 @@ function pairsHash(pairs: readonly TokenizedPair[]): string {
 
 /** Refuses to go on with another model, other data or other options than the run began with. @throws UserError listing them */
 function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Checkpoint['state'], 'modelHash' | 'dataHash'>): void {
+  // an option that the checkpoint's version did not know was at what is its default now
+  const before = (key: keyof RunConfig): unknown => state.config[key] ?? runConfigSchema.shape[key].safeParse(undefined).data;
   const differences = runConfigKeys
-    .filter((key) => !MAY_CHANGE.has(key) && config[key] !== state.config[key])
-    .map((key) => `${key} was ${String(state.config[key])}, now ${String(config[key])}`);
+    .filter((key) => !MAY_CHANGE.has(key) && config[key] !== before(key))
+    .map((key) => `${key} was ${String(before(key))}, now ${String(config[key])}`);
   if (origin.modelHash !== state.modelHash) differences.push(`${config.model} is not the model that the run started from`);
   if (origin.dataHash !== state.dataHash) differences.push(`${config.train} does not hold the pairs that the run started with`);
   if (differences.length === 0) return;
@@ -132,7 +134,7 @@ async function startingPoint(
   checkpoint: Checkpoint | undefined,
   host: RunHost,
 ): Promise<{ model: Model; optimizer: Optimizer }> {
-  if (!checkpoint) return { model: base, optimizer: await createOptimizer(config.optimizer, base.weights) };
+  if (!checkpoint) return { model: base, optimizer: await createOptimizer(config, base.weights) };
   // freed first: there may be no room for two
   disposeModel(base);
   const loaded = await loadModel(checkpoint.modelFolder, { trainable: true, cacheFolder: config.cache, warn: host.say }, host.progress);
@@ -140,7 +142,7 @@ async function startingPoint(
   const model = { ...loaded, folder: base.folder };
   const state = await checkpoint.optimizerState();
   try {
-    return { model, optimizer: await createOptimizer(config.optimizer, model.weights, state) };
+    return { model, optimizer: await createOptimizer(config, model.weights, state) };
   } finally {
     await state.close();
   }

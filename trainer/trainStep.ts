@@ -20,43 +20,37 @@ export interface StepContext {
   loss: PreferenceLoss;
 }
 
+/** What a step leaves on the device; the caller reads and frees it. */
 export interface StepResult {
-  /** `pairMetrics` of the batch before the update, [7]; the caller frees it. */
+  /** `pairMetrics` of the batch before the update, [7]. */
   metrics: tf.Tensor1D;
   /** The gradients' norm before clipping. */
-  gradNorm: number;
+  norm: tf.Scalar;
 }
 
-/** torch's `clip_grad_norm_` adds this to the norm. */
-const CLIP_EPSILON = 1e-6;
-
 /**
- * One update: the mean loss over a batch, its gradients, clipping, the optimizer. No update is made when the gradients are not finite.
+ * One update: the mean loss over a batch, its gradients, clipping, the optimizer. Nothing is read back. No update is made when the
+ * gradients' norm is not finite.
  * @param indices which pairs the batch holds
  * @param step 1 for the run's first
  */
-export async function trainStep(
+export function trainStep(
   { config, model, loss, reference, optimizer }: StepContext,
   batch: PackedBatch,
   indices: readonly number[],
   learningRate: number,
   step: number,
-): Promise<StepResult> {
+): StepResult {
   const weights = Object.values(model.weights);
   const side = (values: Float32Array): tf.Tensor1D => tf.tensor1d(Float32Array.from(indices, (i) => values[i]));
-  const { metrics, grads, norm } = tf.tidy(() => {
+  return tf.tidy(() => {
     const { aux, grads } = currentEngine().valueAndGrads(() => {
       const policy = completionLogProbs(model, batch);
       const result = loss.compute(policy, { chosen: side(reference.chosen), rejected: side(reference.rejected) }, { beta: config.beta });
       return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
     }, weights);
-    return { metrics: aux.metrics as tf.Tensor1D, grads, norm: globalNorm(grads) };
+    const norm = globalNorm(grads);
+    optimizer.update(grads, { learningRate, norm, maxNorm: config.maxGradNorm, step });
+    return { metrics: aux.metrics as tf.Tensor1D, norm };
   });
-  // the one value that every step waits for: clipping needs it, and so does the check that training has not broken down
-  const [gradNorm] = await norm.data<'float32'>();
-  if (Number.isFinite(gradNorm)) {
-    optimizer.update(grads, { learningRate, gradientDivisor: Math.max(1, (gradNorm + CLIP_EPSILON) / config.maxGradNorm), step });
-  }
-  tf.dispose([norm, ...grads]);
-  return { metrics, gradNorm };
 }

@@ -21,12 +21,14 @@ test('updates too small for bf16 add up in the float32 master copy, and reach th
   const squares = tf.variable(tf.ones([2]));
   const grads = [tf.tensor1d([1, -1])];
   // squares stay 1 for a gradient of 1: each update moves a weight by 1e-3; bf16 next to 1 knows steps of 0.0039 and 0.0078
-  const update = (): void => rmsPropUpdate([weight], grads, [squares], { learningRate: 1e-3, decay: 0.99, epsilon: 0, gradientDivisor: 1 });
+  const norm = tf.scalar(1);
+  const constants = { learningRate: 1e-3, decay: 0.99, epsilon: 0, momentum: 0, weightDecay: 0, norm, maxNorm: 10 };
+  const update = (): void => rmsPropUpdate([weight], grads, [squares], [], constants);
   update();
   expect([...engine.readParameter(weight)].map((value) => Math.round(value * 1e4) / 1e4)).toEqual([0.999, 1.001]);
   expect([...weight.dataSync()]).toEqual([1, 1]);
   for (let i = 0; i < 9; i++) update();
   expect([...engine.readParameter(weight)].map((value) => Math.round(value * 1e4) / 1e4)).toEqual([0.99, 1.01]);
   expect([...weight.dataSync()]).toEqual([0.98828125, 1.0078125]);
-  tf.dispose([weight, squares, ...grads]);
+  tf.dispose([weight, squares, norm, ...grads]);
 });

@@ -7,14 +7,14 @@ import { disposeModel, loadModel } from '../../models/loadModel';
 import { evaluate } from '../../trainer/evaluate';
 import { createOptimizer } from '../../trainer/optimizer';
 import { referenceLogProbs } from '../../trainer/referenceLogProbs';
-import { resolveRunConfig } from '../../trainer/runConfig';
+import { resolveRunConfig, type RunConfig } from '../../trainer/runConfig';
 import { train } from '../../trainer/train';
 import { silent } from '../../util/progress';
 import { goldenModels } from '../models/goldens';
 import { goldenPairs, tokenizedGolden, type GoldenCase } from './trainingGolden';
 
-/** Trains a case in the golden's order of pairs. @returns its log lines, its evaluation, and tensors left behind */
-export async function goldenRun(golden: GoldenCase, steps: number) {
+/** Trains a case in the golden's order of pairs, with other options where given. @returns its log lines, its evaluation, and tensors left behind */
+export async function goldenRun(golden: GoldenCase, steps: number, other: Partial<RunConfig> = {}) {
   const { batch_size: batchSize, beta } = golden;
   const cacheFolder = mkdtempSync(join(tmpdir(), 'train-test-'));
   const config = await resolveRunConfig({
@@ -22,6 +22,7 @@ export async function goldenRun(golden: GoldenCase, steps: number) {
     ...{ learningRate: golden.learning_rate, warmupSteps: golden.warmup_steps, maxGradNorm: golden.max_grad_norm },
     schedule: golden.lr_scheduler_type === 'linear' ? 'linear' : 'constant',
     optimizer: golden.optim === 'rmsprop' ? 'rmsprop' : 'adamw',
+    ...other,
   });
   const pairs = await tokenizedGolden(goldenPairs.train);
   const evalPairs = await tokenizedGolden(goldenPairs.evaluation);
@@ -30,7 +31,7 @@ export async function goldenRun(golden: GoldenCase, steps: number) {
   const options = { cacheFolder, batchSize };
   const reference = (await referenceLogProbs(model, pairs, [...pairs.keys()], options))!;
   const evalReference = (await referenceLogProbs(model, evalPairs, [...evalPairs.keys()], options))!;
-  const optimizer = await createOptimizer(config.optimizer, model.weights);
+  const optimizer = await createOptimizer(config, model.weights);
   const loss = lossByName(golden.loss_type);
   const stepsPerEpoch = Math.ceil(pairs.length / batchSize);
   const batch = (step: number): number[] =>

@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
-import { packPairs } from '../datasets/pack';
+import { completionLengths, packPairs } from '../datasets/pack';
 import { pairLogProbs } from '../datasets/pairLogProbs';
 import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
@@ -81,9 +81,10 @@ async function main(): Promise<void> {
   for (let step = 0; step < config.steps + config.warmup; step++) {
     const indices = Array.from({ length: config.batch }, (_, i) => step * config.batch + i);
     const began = performance.now();
-    const batch = packPairs(indices.map((i) => pairs[i]));
-    if (!config.precompute) tf.tidy(() => completionLogProbs(model, batch).chosen.dataSync());
-    const { metrics, norm } = trainStep({ config: run, model, reference, optimizer, loss: sigmoid }, batch, indices, 1e-6, step + 1);
+    const members = indices.map((i) => pairs[i]);
+    const batch = { indices, packed: packPairs(members), lengths: completionLengths(members) };
+    if (!config.precompute) tf.tidy(() => completionLogProbs(model, batch.packed).chosen.dataSync());
+    const { metrics, norm } = trainStep({ config: run, model, reference, optimizer, loss: sigmoid }, [batch], 1e-6, step + 1);
     // the step is over when its values are here
     norm.dataSync();
     tf.dispose([metrics, norm]);

@@ -18,6 +18,7 @@ import { createOptimizer, type Optimizer } from './optimizer';
 import { referenceLogProbs } from './referenceLogProbs';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
 import { checkRunFolder, prepareRunFolder, saveFinalModel } from './runFolder';
+import { warmupLength } from './schedule';
 import { train, type TrainState } from './train';
 
 /** How a run talks to whoever started it. */
@@ -73,7 +74,7 @@ export async function runTraining(named: RunConfig, host: RunHost): Promise<RunO
     const loss = lossByName(config.loss);
     let checkpointFolder: string | undefined;
     const save = async (state: TrainState): Promise<void> => {
-      const epoch = state.step / plan.stepsPerEpoch;
+      const epoch = plan.epochAfter(state.step);
       const full = { version: 1 as const, ...state, epoch, seed: config.seed, ...origin, config: writtenConfig(named) };
       checkpointFolder = await saveCheckpoint(config.output, full, model, optimizer!, {
         keep: config.keepCheckpoints,
@@ -151,9 +152,10 @@ async function startingPoint(
 function announce(config: RunConfig, plan: BatchPlan, pairs: number, step: number, host: RunHost): void {
   if (step > 0) host.say(`going on after step ${step}`);
   else if (config.resume) host.say(`no checkpoint in ${config.output} yet: starting at the first step`);
-  const epochs = plan.totalSteps / plan.stepsPerEpoch;
+  const epochs = plan.epochAfter(plan.totalSteps);
+  const size = Math.min(config.batchSize * config.gradientAccumulationSteps, pairs);
   host.say(
-    `${plan.totalSteps} steps of ${Math.min(config.batchSize, pairs)} pairs (${epochs.toFixed(2)} epochs), ${config.optimizer}, ` +
-      `learning rate ${config.learningRate} (${config.schedule} after ${config.warmupSteps} steps), beta ${config.beta}; results go to ${config.output}`,
+    `${plan.totalSteps} steps of ${size} pairs (${epochs.toFixed(2)} epochs), ${config.optimizer}, ` +
+      `learning rate ${config.learningRate} (${config.schedule} after ${warmupLength(config, plan.totalSteps)} steps), beta ${config.beta}; results go to ${config.output}`,
   );
 }

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
-import { packPairs } from '../datasets/pack';
+import { completionLengths, packPairs } from '../datasets/pack';
 import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import { namedMetrics } from '../losses/metrics';
@@ -8,8 +8,8 @@ import { UserError } from '../util/errors';
 import type { Progress } from '../util/progress';
 import type { BatchPlan } from './batchPlan';
 import type { MetricsLine } from './metricsLog';
-import { scheduleFactor } from './schedule';
-import { trainStep, type StepContext, type StepResult } from './trainStep';
+import { scheduleFactor, warmupLength } from './schedule';
+import { trainStep, type StepBatch, type StepContext, type StepResult } from './trainStep';
 
 /** Where a run stands: all that it needs beside weights, optimizer state and config to go on. */
 export interface TrainState {
@@ -62,15 +62,26 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
   };
   // on a GPU reading a value waits for all that is queued: between log lines nothing is read there
   const queued = currentEngine().device.startsWith('cuda');
+  const warmup = warmupLength(config, plan.totalSteps);
+  const prepare = (place: number): StepBatch[] =>
+    plan.batches(place).map((indices) => {
+      const members = indices.map((i) => pairs[i]);
+      return { indices, packed: packPairs(members), lengths: completionLengths(members) };
+    });
+  let next: StepBatch[] | undefined;
   run.progress({ stage: 'training', done: step, total: plan.totalSteps });
   while (step < plan.totalSteps && !run.shouldStop()) {
-    const indices = plan.batch(step);
-    const learningRate = config.learningRate * scheduleFactor(config.schedule, step, config.warmupSteps, plan.totalSteps);
+    const learningRate = config.learningRate * scheduleFactor(config.schedule, step, warmup, plan.totalSteps);
     const began = performance.now();
-    pending.push(trainStep(run, packPairs(indices.map((i) => pairs[i])), indices, learningRate, step + 1));
+    const batches = next ?? prepare(step);
+    pending.push(trainStep(run, batches, learningRate, step + 1));
     step++;
-    for (const i of indices) numTokens += 2 * pairs[i].prompt.length + pairs[i].chosen.length + pairs[i].rejected.length;
-    spent.pairs += indices.length;
+    // while a GPU works off what was queued
+    next = step < plan.totalSteps ? prepare(step) : undefined;
+    for (const i of batches.flatMap(({ indices }) => indices)) {
+      numTokens += 2 * pairs[i].prompt.length + pairs[i].chosen.length + pairs[i].rejected.length;
+      spent.pairs++;
+    }
     spent.ms += performance.now() - began;
     const last = step === plan.totalSteps;
     const due = (every: number): boolean => every > 0 && step % every === 0;
@@ -82,8 +93,15 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
     if (!queued || logs || evaluates || saves) await readPending();
     if (logs) {
       const { loss, ...figures } = namedMetrics(window);
-      const epoch = step / plan.stepsPerEpoch;
-      run.log({ step, epoch, loss, learning_rate: learningRate, grad_norm: gradNorm, ...figures, num_tokens: numTokens });
+      run.log({
+        step,
+        epoch: plan.epochAfter(step),
+        loss,
+        learning_rate: learningRate,
+        grad_norm: gradNorm,
+        ...figures,
+        num_tokens: numTokens,
+      });
       shown = { loss, accuracy: figures['rewards/accuracies'], margin: figures['rewards/margins'] };
       window = [];
     }

@@ -123,6 +123,21 @@ export const sgdUpdate = fused(
     ),
 );
 
+/**
+ * Adds `scale` times the gradients to sums of earlier ones, in float32 whatever the engine's precision.
+ * @param sums what this function returned for the batch before; none for the first. They are not to be used afterwards
+ */
+export const accumulateGradients = fused(
+  'accumulateGradients',
+  (sums: readonly tf.Tensor[] | undefined, grads: readonly tf.Tensor[], scale: number): tf.Tensor[] =>
+    grads.map((grad, i) => {
+      if (!sums) return tf.mul(grad, scale);
+      const sum = tf.tidy(() => tf.add(sums[i], tf.mul(grad, scale)));
+      sums[i].dispose();
+      return sum;
+    }),
+);
+
 /** The Euclidean norm over all gradients together, a float32 scalar. */
 export const globalNorm = fused('globalNorm', (grads: readonly tf.Tensor[]): tf.Scalar => {
   return tf.sqrt(tf.addN(grads.map((grad) => tf.sum(tf.square(grad)) as tf.Scalar))) as tf.Scalar;

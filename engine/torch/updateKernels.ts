@@ -7,6 +7,7 @@ const op = {
   adam: aten('_fused_adam_'),
   adamW: aten('_fused_adamw_'),
   addList: atenMany('_foreach_add.List'),
+  addInto: aten('_foreach_add_.List'),
   addNumber: aten('add.Scalar'),
   cast: aten('to.dtype'),
   clampMin: aten('clamp_min'),
@@ -21,6 +22,7 @@ const op = {
   not: aten('logical_not'),
   sgd: aten('_fused_sgd_'),
   stack: aten('stack'),
+  zeros: aten('zeros_like'),
 };
 
 /** A step count at which Adam's bias correction is 1 in float32, for every decay below 1 - 1e-7. */
@@ -103,6 +105,13 @@ export function updateKernels(backend: TorchBackend) {
         op.sgd(masters(weights), grads.map(float32), momenta.map(slot), ...rates, false, false, false, ...clipping(options));
         refreshWorkingCopies(weights);
       }),
+
+    accumulateGradients: (sums: readonly tf.Tensor[] | undefined, grads: readonly tf.Tensor[], scale: number): tf.Tensor[] => {
+      // sums are ours alone: added to in place
+      const totals = sums ?? grads.map((grad) => backend.tensor(op.zeros(slot(grad), scalarType.float32)));
+      op.addInto(totals.map(slot), grads.map(slot), scale);
+      return [...totals];
+    },
 
     globalNorm: (grads: readonly tf.Tensor[]): tf.Scalar =>
       backend.tensor<tf.Scalar>(

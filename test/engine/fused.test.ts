@@ -15,7 +15,7 @@ import { conv1d, embedding, linear } from '../../engine/ops/linear';
 import { layerNorm, rmsNorm } from '../../engine/ops/norms';
 import { rotary, rotaryAngles } from '../../engine/ops/rotary';
 import { chunkedLogProbs, selectedLogProbs } from '../../engine/ops/tokenLogProbs';
-import { adamUpdate, globalNorm, rmsPropUpdate, sgdUpdate, type UpdateOptions } from '../../engine/ops/updates';
+import { accumulateGradients, adamUpdate, globalNorm, rmsPropUpdate, sgdUpdate, type UpdateOptions } from '../../engine/ops/updates';
 import { type Case, type Input, bothEngines, drawn, expectEqual, live, runCase } from './conformance';
 
 let engines: { cpu: Engine; torch: Engine };
@@ -226,6 +226,20 @@ describe('updates', () => {
     const actual = await trained(engines.torch, name, weightDecay, momentum, maxNorm);
     expected.forEach((values, i) => values.forEach((value, j) => expect(actual[i][j]).toBeCloseTo(value, 5)));
     expect(live()).toEqual(before);
+  });
+
+  test('accumulateGradients is the scaled sum, and frees what it replaces', async () => {
+    for (const name of ['torch', 'cpu']) {
+      await tf.setBackend(name);
+      const before = live();
+      const mean = tf.tidy(() => {
+        const first = accumulateGradients(undefined, [tf.tensor1d([1, 2]), tf.scalar(6)], 1 / 2);
+        const second = accumulateGradients(first, [tf.tensor1d([3, -4]), tf.scalar(1)], 1 / 2);
+        return second.map((sum) => Array.from(sum.dataSync()));
+      });
+      expect(mean).toEqual([[2, -1], [3.5]]);
+      expect(live()).toEqual(before);
+    }
   });
 
   test('globalNorm is the norm over all gradients together', async () => {

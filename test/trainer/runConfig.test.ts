@@ -64,6 +64,9 @@ test('contradictions and broken files are refused', async () => {
     '--adam-beta1 is 0.8: it belongs to adam and adamw, and --optimizer is rmsprop',
   );
   expect(await problem({ ...needed, optimizer: 'adamw', momentum: 0.9 })).toContain('it belongs to rmsprop and sgd');
+  expect(await problem({ ...needed, loss: 'hinge', labelSmoothing: 0.1 })).toContain('it belongs to sigmoid, robust, exo_pair');
+  expect(await problem({ ...needed, loss: 'exo_pair' })).toContain('--loss exo_pair needs a --label-smoothing');
+  expect(await problem({ ...needed, warmupSteps: 3, warmupRatio: 0.1 })).toContain('give one of them');
   expect(await problem(needed, file('version: 2'))).toContain('this program reads version 1');
 });
 

@@ -102,6 +102,7 @@ test.each([
   { optimizer: 'adamw', adamBeta1: 0.8 },
   { optimizer: 'sgd', momentum: 0.9 },
   { optimizer: 'sgd' },
+  { optimizer: 'adamw', batchSize: 2, gradientAccumulationSteps: 2 },
 ])('a run stopped between log lines and resumed equals one that was not: %j', async (chosen) => {
   // a log line spans two steps: the first half of one lies in the checkpoint
   const options = { ...chosen, logEverySteps: 2, saveEverySteps: 0 };

@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
-import { packPairs } from '../datasets/pack';
+import { completionLengths, packPairs } from '../datasets/pack';
 import { pairLogProbs } from '../datasets/pairLogProbs';
 import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
@@ -17,7 +17,7 @@ import { completionLogProbs } from '../models/packedForward';
 import { architectureFor } from '../models/registry';
 import type { Model } from '../models/types';
 import { createOptimizer } from '../trainer/optimizer';
-import type { RunConfig } from '../trainer/runConfig';
+import { resolveRunConfig } from '../trainer/runConfig';
 import { trainStep } from '../trainer/trainStep';
 import { randomStream } from '../util/random';
 
@@ -75,17 +75,19 @@ async function main(): Promise<void> {
   const count = (config.steps + config.warmup) * config.batch;
   const pairs = readBenchPairs(config).slice(0, count);
   const reference = await pairLogProbs(model, pairs, config.batch);
-  const optimizer = await createOptimizer('rmsprop', model.weights);
-  // what trainStep reads of a run's configuration
-  const run = { beta: 0.1, maxGradNorm: 10 } as RunConfig;
+  const run = await resolveRunConfig({ model: 'bench', train: 'bench', output: 'bench', optimizer: 'rmsprop', beta: 0.1, maxGradNorm: 10 });
+  const optimizer = await createOptimizer(run, model.weights);
   const times: number[] = [];
   for (let step = 0; step < config.steps + config.warmup; step++) {
     const indices = Array.from({ length: config.batch }, (_, i) => step * config.batch + i);
     const began = performance.now();
-    const batch = packPairs(indices.map((i) => pairs[i]));
-    if (!config.precompute) tf.tidy(() => completionLogProbs(model, batch).chosen.dataSync());
-    const result = await trainStep({ config: run, model, reference, optimizer, loss: sigmoid }, batch, indices, 1e-6, step + 1);
-    result.metrics.dispose();
+    const members = indices.map((i) => pairs[i]);
+    const batch = { indices, packed: packPairs(members), lengths: completionLengths(members) };
+    if (!config.precompute) tf.tidy(() => completionLogProbs(model, batch.packed).chosen.dataSync());
+    const { metrics, norm } = trainStep({ config: run, model, reference, optimizer, loss: sigmoid }, [batch], 1e-6, step + 1);
+    // the step is over when its values are here
+    norm.dataSync();
+    tf.dispose([metrics, norm]);
     times.push(performance.now() - began);
   }
   const measured = times.slice(config.warmup);

@@ -5,6 +5,11 @@ export function packedRows(pair: TokenizedPair): number {
   return pair.prompt.length + pair.chosen.length + pair.rejected.length - 2;
 }
 
+/** Tokens of every pair's completions, their end-of-sequence token included. */
+export function completionLengths(pairs: readonly TokenizedPair[]): { chosen: number[]; rejected: number[] } {
+  return { chosen: pairs.map((pair) => pair.chosen.length), rejected: pairs.map((pair) => pair.rejected.length) };
+}
+
 /**
  * Packs B pairs into one row of tokens without padding (Krell et al. 2021, with a pair's prompt shared by its two completions).
  *

@@ -1,10 +1,23 @@
 import { lookup } from '../util/suggest';
+import { apoDown } from './apoDown';
+import { apoZero } from './apoZero';
+import { bcoPair } from './bcoPair';
+import { discopop } from './discopop';
+import { exoPair } from './exoPair';
 import { hinge } from './hinge';
+import { ipo } from './ipo';
+import { ncaPair } from './ncaPair';
+import { robust } from './robust';
 import { sigmoid } from './sigmoid';
+import { sigmoidNorm } from './sigmoidNorm';
+import { sppoHard } from './sppoHard';
 import type { PreferenceLoss } from './types';
 
 /** Every loss by the name that `--loss` takes; the names are TRL's. */
-export const losses = { sigmoid, hinge } satisfies Record<string, PreferenceLoss>;
+export const losses = {
+  ...{ sigmoid, hinge, ipo, robust, exo_pair: exoPair, nca_pair: ncaPair, bco_pair: bcoPair, sppo_hard: sppoHard },
+  ...{ apo_zero: apoZero, apo_down: apoDown, discopop, sigmoid_norm: sigmoidNorm },
+} satisfies Record<string, PreferenceLoss>;
 
 export type LossName = keyof typeof losses;
 

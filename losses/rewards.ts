@@ -8,3 +8,17 @@ export function rewards(policy: PairLogProbs, reference: PairLogProbs, { beta }:
     rejectedRewards: tf.mul(tf.sub(policy.rejected, reference.rejected), beta),
   };
 }
+
+/** -log sigmoid(x) as softplus(-x), which stays finite, as does its gradient, however large x. */
+export function negLogSigmoid(x: tf.Tensor1D): tf.Tensor1D {
+  return tf.softplus(tf.neg(x));
+}
+
+/** beta times the difference of log(p / p_ref) a token, [B]: each completion's mean over its own tokens. */
+export function normalizedMargin(sides: Omit<LossResult, 'losses'>, { lengths }: LossOptions): tf.Tensor1D {
+  if (!lengths) throw new Error("internal: this loss needs the completions' lengths");
+  return tf.sub(
+    tf.div(sides.chosenRewards, tf.tensor1d([...lengths.chosen])),
+    tf.div(sides.rejectedRewards, tf.tensor1d([...lengths.rejected])),
+  );
+}

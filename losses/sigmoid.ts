@@ -1,18 +1,23 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { rewards } from './rewards';
+import { negLogSigmoid, rewards } from './rewards';
 import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './types';
 
 /**
- * The DPO loss, Rafailov et al. 2023, equation 7 (https://arxiv.org/abs/2305.18290):
+ * The DPO loss, Rafailov et al. 2023, equation 7 (https://arxiv.org/abs/2305.18290), on the margin of rewards
+ * m = beta · [log p(chosen) / p_ref(chosen) - log p(rejected) / p_ref(rejected)], and with a label smoothing of e the conservative DPO loss,
+ * Mitchell 2023 (https://ericmitchell.ai/cdpo.pdf):
  *
- *     -log sigmoid(beta · [log p(chosen) / p_ref(chosen) - log p(rejected) / p_ref(rejected)])
+ *     -(1 - e) log sigmoid(m) - e log sigmoid(-m)
  *
- * All inputs and results are [B]. Written as softplus(-margin), which stays finite, as does its gradient, however large the margin.
- * A policy that equals its reference gives ln 2.
+ * All inputs and results are [B]. A policy that equals its reference gives ln 2. TRL dropped the smoothing of this loss in version 1.
  */
 function compute(policy: PairLogProbs, reference: PairLogProbs, options: LossOptions): LossResult {
-  const { chosenRewards, rejectedRewards } = rewards(policy, reference, options);
-  return { losses: tf.softplus(tf.sub<tf.Tensor1D>(rejectedRewards, chosenRewards)), chosenRewards, rejectedRewards };
+  const sides = rewards(policy, reference, options);
+  const margin = tf.sub<tf.Tensor1D>(sides.chosenRewards, sides.rejectedRewards);
+  const e = options.labelSmoothing ?? 0;
+  const losses = negLogSigmoid(margin);
+  // -log sigmoid(-m) = -log sigmoid(m) + m
+  return { losses: e === 0 ? losses : tf.add(losses, tf.mul(margin, e)), ...sides };
 }
 
 export const sigmoid: PreferenceLoss = { needsReference: true, compute };

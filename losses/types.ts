@@ -9,6 +9,16 @@ export interface PairLogProbs {
 export interface LossOptions {
   /** Strength of the pull to the reference. */
   beta: number;
+  /** Share of pairs whose labels are taken to be swapped; 0 without. */
+  labelSmoothing?: number;
+  /** For the losses that average over a completion's tokens. */
+  lengths?: CompletionLengths;
+}
+
+/** Tokens of B completions a side, their end-of-sequence token included. */
+export interface CompletionLengths {
+  chosen: readonly number[];
+  rejected: readonly number[];
 }
 
 /** What a preference loss gives, [B] each. Accuracy and margin follow from the rewards. */

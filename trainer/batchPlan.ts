@@ -4,12 +4,18 @@ import { batchOrder } from '../datasets/batches';
 export interface BatchPlan {
   totalSteps: number;
   stepsPerEpoch: number;
-  /** The pairs of a step, counted from 0, by index. The last step of an epoch may have fewer. */
-  batch(step: number): number[];
+  /**
+   * The batches of a step, counted from 0, whose gradients are averaged for its update: pairs by index. The last batch of an epoch may
+   * be smaller, and its last step may have fewer batches; every batch of a step weighs the same, as in transformers' Trainer.
+   */
+  batches(step: number): number[][];
+  /** Times over the training pairs after so many steps. */
+  epochAfter(steps: number): number;
 }
 
 export interface BatchPlanOptions {
   batchSize: number;
+  gradientAccumulationSteps: number;
   epochs: number;
   maxSteps?: number | undefined;
   seed: number;
@@ -17,17 +23,20 @@ export interface BatchPlanOptions {
 
 /** Every epoch goes over the pairs once, in an order of its own. */
 export function batchPlan(pairs: number, options: BatchPlanOptions): BatchPlan {
-  const { batchSize, seed } = options;
-  const stepsPerEpoch = Math.ceil(pairs / batchSize);
+  const { batchSize, gradientAccumulationSteps: accumulated, seed } = options;
+  const batchesPerEpoch = Math.ceil(pairs / batchSize);
+  const stepsPerEpoch = Math.ceil(batchesPerEpoch / accumulated);
   let current: { epoch: number; batches: number[][] } | undefined;
   return {
     totalSteps: options.maxSteps ?? options.epochs * stepsPerEpoch,
     stepsPerEpoch,
-    batch(step) {
+    batches(step) {
       const epoch = Math.floor(step / stepsPerEpoch);
       if (current?.epoch !== epoch) current = { epoch, batches: batchOrder(pairs, batchSize, seed, epoch) };
-      return current.batches[step % stepsPerEpoch];
+      const first = (step % stepsPerEpoch) * accumulated;
+      return current.batches.slice(first, first + accumulated);
     },
+    epochAfter: (steps) => Math.floor(steps / stepsPerEpoch) + ((steps % stepsPerEpoch) * accumulated) / batchesPerEpoch,
   };
 }
 
@@ -35,5 +44,5 @@ export function batchPlan(pairs: number, options: BatchPlanOptions): BatchPlan {
 export function pairsInUse(plan: BatchPlan): number[] {
   // from the second epoch on there is nothing new
   const steps = Math.min(plan.totalSteps, plan.stepsPerEpoch);
-  return Array.from({ length: steps }, (_, step) => plan.batch(step)).flat();
+  return Array.from({ length: steps }, (_, step) => plan.batches(step)).flat(2);
 }

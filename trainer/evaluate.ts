@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { completionLengths } from '../datasets/pack';
 import { pairLogProbs } from '../datasets/pairLogProbs';
 import type { TokenizedPair } from '../datasets/types';
 import { namedMetrics, pairMetrics } from '../losses/metrics';
@@ -7,7 +8,7 @@ import type { Model } from '../models/types';
 import { silent, type Progress } from '../util/progress';
 import type { ReferenceLogProbs } from './referenceLogProbs';
 
-export interface EvaluateOptions extends LossOptions {
+export interface EvaluateOptions extends Omit<LossOptions, 'lengths'> {
   batchSize: number;
 }
 
@@ -20,14 +21,17 @@ export async function evaluate(
   pairs: readonly TokenizedPair[],
   reference: ReferenceLogProbs,
   loss: PreferenceLoss,
-  { batchSize, ...options }: EvaluateOptions,
+  { batchSize, beta, labelSmoothing }: EvaluateOptions,
   progress: Progress = silent,
 ): Promise<Record<string, number>> {
   const policy = await pairLogProbs(model, pairs, batchSize, progress, 'evaluation');
   const row = tf.tidy(() => {
     const upload = (sums: ReferenceLogProbs) => ({ chosen: tf.tensor1d(sums.chosen), rejected: tf.tensor1d(sums.rejected) });
     const policySums = upload(policy);
-    return pairMetrics(loss.compute(policySums, upload(reference), options), policySums).dataSync();
+    return pairMetrics(
+      loss.compute(policySums, upload(reference), { beta, labelSmoothing, lengths: completionLengths(pairs) }),
+      policySums,
+    ).dataSync();
   });
   return Object.fromEntries(Object.entries(namedMetrics([row])).map(([name, value]) => [`eval_${name}`, value]));
 }

@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { adamWUpdate, rmsPropUpdate } from '../engine/ops/updates';
+import { adamUpdate, rmsPropUpdate, sgdUpdate, type UpdateOptions } from '../engine/ops/updates';
+import type { RunConfig } from './runConfig';
 
-export type OptimizerName = 'rmsprop' | 'adamw';
+/** Which optimizer, and its constants. */
+export type OptimizerOptions = Pick<RunConfig, 'optimizer' | 'momentum' | 'weightDecay' | 'adamBeta1' | 'adamBeta2' | 'adamEpsilon'>;
 
 /** One tensor of an optimizer's state, as a checkpoint stores it: `squares.<weight>`, `firsts.<weight>`, … */
 export interface StateTensor {
@@ -16,52 +18,70 @@ export interface StateReader {
   read(name: string): Promise<Float32Array>;
 }
 
-export interface UpdateOptions {
-  learningRate: number;
-  /** Gradients are divided by this (clipping). */
-  gradientDivisor: number;
+/** Where an update stands in the run. */
+export type UpdateStep = Omit<UpdateOptions, 'weightDecay'> & {
   /** 1 for the run's first update. */
   step: number;
-}
+};
 
 /** Changes weights in place; its state is float32 whatever the engine's precision. */
 export interface Optimizer {
-  update(grads: readonly tf.Tensor[], options: UpdateOptions): void;
+  /** Clips and applies the gradients; where their norm is not finite, nothing changes. */
+  update(grads: readonly tf.Tensor[], step: UpdateStep): void;
   /** Its state, to be written to a checkpoint and read by the `createOptimizer` of a resumed run. */
   state(): StateTensor[];
   dispose(): void;
 }
 
-/** The constants are PyTorch's defaults; the weight decay is TRL's. */
+/** PyTorch's constants, which TRL leaves as they are. */
 const RMSPROP = { decay: 0.99, epsilon: 1e-8 };
-const ADAMW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
+
+/** The kinds of state that an optimizer keeps of every weight, by their names in checkpoints. */
+function stateKinds({ optimizer, momentum }: OptimizerOptions): string[] {
+  if (optimizer === 'adam' || optimizer === 'adamw') return ['firsts', 'seconds'];
+  return [...(optimizer === 'rmsprop' ? ['squares'] : []), ...(momentum === 0 ? [] : ['momenta'])];
+}
 
 /**
- * An optimizer over named weights: `torch.optim.RMSprop` or `torch.optim.AdamW`.
+ * An optimizer over named weights, as torch.optim has it: RMSprop, AdamW, Adam or SGD. As in transformers' Trainer, weight decay spares
+ * biases and the weights of norms: all tensors of one dimension.
  * @param restored a checkpoint's state; zeros without one
  * @throws UserError when a tensor of the checkpoint's state is missing or damaged
  */
 export async function createOptimizer(
-  name: OptimizerName,
+  options: OptimizerOptions,
   weights: Readonly<Record<string, tf.Variable>>,
   restored?: StateReader,
 ): Promise<Optimizer> {
+  const { optimizer, momentum, weightDecay } = options;
   const variables = Object.values(weights);
   const state: Record<string, tf.Variable[]> = {};
-  for (const kind of name === 'rmsprop' ? ['squares'] : ['firsts', 'seconds']) {
+  for (const kind of stateKinds(options)) {
     state[kind] = [];
     for (const [weight, { shape }] of Object.entries(weights)) {
       const values = await restored?.read(`${kind}.${weight}`);
       state[kind].push(tf.tidy(() => tf.variable(values ? tf.tensor(values, shape, 'float32') : tf.zeros(shape), false)));
     }
   }
-  const { squares, firsts, seconds } = state;
   const names = Object.keys(weights);
+  const places = variables.map((_, i) => i);
+  const groups = [
+    { decay: weightDecay, members: places.filter((i) => weightDecay !== 0 && variables[i].rank > 1) },
+    { decay: 0, members: places.filter((i) => weightDecay === 0 || variables[i].rank <= 1) },
+  ].filter(({ members }) => members.length > 0);
+
+  const updateGroup = (members: readonly number[], grads: readonly tf.Tensor[], step: UpdateStep & UpdateOptions): void => {
+    const of = <T>(list: readonly T[] | undefined): T[] => (list ? members.map((i) => list[i]) : []);
+    const [own, gradients] = [of(variables), of(grads)];
+    if (optimizer === 'rmsprop') rmsPropUpdate(own, gradients, of(state.squares), of(state.momenta), { ...RMSPROP, momentum, ...step });
+    else if (optimizer === 'sgd') sgdUpdate(own, gradients, of(state.momenta), { momentum, ...step });
+    else {
+      const constants = { beta1: options.adamBeta1, beta2: options.adamBeta2, epsilon: options.adamEpsilon };
+      adamUpdate(own, gradients, of(state.firsts), of(state.seconds), { ...constants, decoupled: optimizer === 'adamw', ...step });
+    }
+  };
   return {
-    update: (grads, options) =>
-      name === 'rmsprop'
-        ? rmsPropUpdate(variables, grads, squares, { ...RMSPROP, ...options })
-        : adamWUpdate(variables, grads, firsts, seconds, { ...ADAMW, ...options }),
+    update: (grads, step) => groups.forEach(({ decay, members }) => updateGroup(members, grads, { ...step, weightDecay: decay })),
     state: () =>
       Object.entries(state).flatMap(([kind, tensors]) =>
         tensors.map((tensor, i) => ({

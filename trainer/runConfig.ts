@@ -11,6 +11,12 @@ const count = z.int().min(1);
 const countOrNever = z.int().min(0);
 const positive = z.number().positive();
 
+// not read from losses/: --help would load the engine
+const LOSSES = [
+  ...(['sigmoid', 'hinge', 'ipo', 'robust', 'exo_pair', 'nca_pair', 'bco_pair', 'sppo_hard'] as const),
+  ...(['apo_zero', 'apo_down', 'discopop', 'sigmoid_norm'] as const),
+] as const;
+
 /** Every option of a training run: type, bounds, default and help text stand here and nowhere else. */
 export const runConfigSchema = z.strictObject({
   model: path.describe('model to train: a folder in Hugging Face layout, or owner/name[@revision] on the hub'),
@@ -19,18 +25,31 @@ export const runConfigSchema = z.strictObject({
   ),
   eval: path.optional().describe('preference pairs to evaluate on, likewise'),
   output: path.describe('folder for config.json, metrics.jsonl, checkpoints/ and model/'),
-  loss: z.enum(['sigmoid', 'hinge']).default('sigmoid').describe('preference loss'),
+  loss: z.enum(LOSSES).default('sigmoid').describe('preference loss, as TRL names them'),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(0.5)
+    .default(0)
+    .describe('share of pairs whose labels are taken to be swapped, for the losses sigmoid, robust and exo_pair'),
   beta: positive.default(0.1).describe('strength of the pull to the reference model'),
   learningRate: positive.default(1e-6).describe('learning rate after the warmup'),
-  optimizer: z.enum(['rmsprop', 'adamw']).default('rmsprop').describe('optimizer, with the constants of PyTorch'),
-  batchSize: count.default(8).describe('pairs a step'),
+  optimizer: z.enum(['rmsprop', 'adamw', 'adam', 'sgd']).default('rmsprop').describe('optimizer, as torch.optim has it'),
+  momentum: z.number().min(0).lt(1).default(0).describe('momentum of rmsprop and sgd'),
+  weightDecay: z.number().min(0).default(0).describe('weight decay, of all weights but biases and norms'),
+  adamBeta1: z.number().min(0).lt(1).default(0.9).describe("decay of adam's and adamw's first moment"),
+  adamBeta2: z.number().min(0).lt(1).default(0.999).describe("decay of adam's and adamw's second moment"),
+  adamEpsilon: positive.default(1e-8).describe("term added to adam's and adamw's denominator"),
+  batchSize: count.default(8).describe('pairs at once'),
+  gradientAccumulationSteps: count.default(1).describe('batches whose gradients are averaged for one step'),
   epochs: count.default(1).describe('times over the training pairs'),
   maxSteps: count.optional().describe('stop after this many steps, whatever the epochs'),
   warmupSteps: countOrNever.default(0).describe('steps over which the learning rate rises from 0'),
+  warmupRatio: z.number().min(0).max(1).default(0).describe('the same as a share of all steps, rounded up'),
   schedule: z
-    .enum(['constant', 'linear'])
+    .enum(['constant', 'linear', 'cosine'])
     .default('constant')
-    .describe('learning rate after the warmup: kept, or falling to 0 at the last step'),
+    .describe('learning rate after the warmup: kept, or falling to 0 at the last step, evenly or along a cosine'),
   maxGradNorm: positive.default(10).describe('gradients are scaled down to this norm'),
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
   saveEverySteps: countOrNever.default(500).describe('steps between checkpoints; 0: none but when interrupted'),
@@ -73,7 +92,29 @@ export async function resolveRunConfig(flags: Readonly<Record<string, unknown>>,
   if (parsed.data.resume && parsed.data.overwrite) {
     throw new UserError('--resume goes on with the run in the output folder, --overwrite deletes it: give one of them');
   }
+  refuseContradictions(parsed.data);
   return Object.freeze(parsed.data);
+}
+
+/** Losses that read the label smoothing. */
+const SMOOTHED: readonly RunConfig['loss'][] = ['sigmoid', 'robust', 'exo_pair'];
+
+/** Options that contradict each other, or belong to other choices than the one made and would do nothing. @throws UserError naming the first */
+function refuseContradictions(config: RunConfig): void {
+  const adam = config.optimizer === 'adam' || config.optimizer === 'adamw';
+  const idle = adam ? (['momentum'] as const) : (['adamBeta1', 'adamBeta2', 'adamEpsilon'] as const);
+  for (const key of idle) {
+    if (config[key] === runConfigSchema.shape[key].parse(undefined)) continue;
+    const owners = adam ? 'rmsprop and sgd' : 'adam and adamw';
+    throw new UserError(`--${flagName(key)} is ${config[key]}: it belongs to ${owners}, and --optimizer is ${config.optimizer}`);
+  }
+  const { loss, labelSmoothing, warmupSteps, warmupRatio } = config;
+  if (labelSmoothing > 0 && !SMOOTHED.includes(loss))
+    throw new UserError(`--label-smoothing is ${labelSmoothing}: it belongs to ${SMOOTHED.join(', ')}, and --loss is ${loss}`);
+  if (labelSmoothing === 0 && loss === 'exo_pair')
+    throw new UserError('--loss exo_pair needs a --label-smoothing of more than 0; its paper recommends 1e-3');
+  if (warmupSteps > 0 && warmupRatio > 0)
+    throw new UserError(`--warmup-steps is ${warmupSteps} and --warmup-ratio ${warmupRatio}: give one of them`);
 }
 
 /** What is written to the run folder: everything but how this one call treats the folder. Reads back with `--config`. */

@@ -16,8 +16,9 @@ import { evaluate } from './evaluate';
 import { openMetricsLog } from './metricsLog';
 import { createOptimizer, type Optimizer } from './optimizer';
 import { referenceLogProbs } from './referenceLogProbs';
-import { runConfigKeys, writtenConfig, type RunConfig } from './runConfig';
+import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
 import { checkRunFolder, prepareRunFolder, saveFinalModel } from './runFolder';
+import { warmupLength } from './schedule';
 import { train, type TrainState } from './train';
 
 /** How a run talks to whoever started it. */
@@ -73,7 +74,7 @@ export async function runTraining(named: RunConfig, host: RunHost): Promise<RunO
     const loss = lossByName(config.loss);
     let checkpointFolder: string | undefined;
     const save = async (state: TrainState): Promise<void> => {
-      const epoch = state.step / plan.stepsPerEpoch;
+      const epoch = plan.epochAfter(state.step);
       const full = { version: 1 as const, ...state, epoch, seed: config.seed, ...origin, config: writtenConfig(named) };
       checkpointFolder = await saveCheckpoint(config.output, full, model, optimizer!, {
         keep: config.keepCheckpoints,
@@ -116,9 +117,11 @@ function pairsHash(pairs: readonly TokenizedPair[]): string {
 
 /** Refuses to go on with another model, other data or other options than the run began with. @throws UserError listing them */
 function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Checkpoint['state'], 'modelHash' | 'dataHash'>): void {
+  // an option that the checkpoint's version did not know was at what is its default now
+  const before = (key: keyof RunConfig): unknown => state.config[key] ?? runConfigSchema.shape[key].safeParse(undefined).data;
   const differences = runConfigKeys
-    .filter((key) => !MAY_CHANGE.has(key) && config[key] !== state.config[key])
-    .map((key) => `${key} was ${String(state.config[key])}, now ${String(config[key])}`);
+    .filter((key) => !MAY_CHANGE.has(key) && config[key] !== before(key))
+    .map((key) => `${key} was ${String(before(key))}, now ${String(config[key])}`);
   if (origin.modelHash !== state.modelHash) differences.push(`${config.model} is not the model that the run started from`);
   if (origin.dataHash !== state.dataHash) differences.push(`${config.train} does not hold the pairs that the run started with`);
   if (differences.length === 0) return;
@@ -132,7 +135,7 @@ async function startingPoint(
   checkpoint: Checkpoint | undefined,
   host: RunHost,
 ): Promise<{ model: Model; optimizer: Optimizer }> {
-  if (!checkpoint) return { model: base, optimizer: await createOptimizer(config.optimizer, base.weights) };
+  if (!checkpoint) return { model: base, optimizer: await createOptimizer(config, base.weights) };
   // freed first: there may be no room for two
   disposeModel(base);
   const loaded = await loadModel(checkpoint.modelFolder, { trainable: true, cacheFolder: config.cache, warn: host.say }, host.progress);
@@ -140,7 +143,7 @@ async function startingPoint(
   const model = { ...loaded, folder: base.folder };
   const state = await checkpoint.optimizerState();
   try {
-    return { model, optimizer: await createOptimizer(config.optimizer, model.weights, state) };
+    return { model, optimizer: await createOptimizer(config, model.weights, state) };
   } finally {
     await state.close();
   }
@@ -149,9 +152,10 @@ async function startingPoint(
 function announce(config: RunConfig, plan: BatchPlan, pairs: number, step: number, host: RunHost): void {
   if (step > 0) host.say(`going on after step ${step}`);
   else if (config.resume) host.say(`no checkpoint in ${config.output} yet: starting at the first step`);
-  const epochs = plan.totalSteps / plan.stepsPerEpoch;
+  const epochs = plan.epochAfter(plan.totalSteps);
+  const size = Math.min(config.batchSize * config.gradientAccumulationSteps, pairs);
   host.say(
-    `${plan.totalSteps} steps of ${Math.min(config.batchSize, pairs)} pairs (${epochs.toFixed(2)} epochs), ${config.optimizer}, ` +
-      `learning rate ${config.learningRate} (${config.schedule} after ${config.warmupSteps} steps), beta ${config.beta}; results go to ${config.output}`,
+    `${plan.totalSteps} steps of ${size} pairs (${epochs.toFixed(2)} epochs), ${config.optimizer}, ` +
+      `learning rate ${config.learningRate} (${config.schedule} after ${warmupLength(config, plan.totalSteps)} steps), beta ${config.beta}; results go to ${config.output}`,
   );
 }

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { PackedBatch } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
-import { globalNorm } from '../engine/ops/updates';
+import { accumulateGradients, globalNorm } from '../engine/ops/updates';
 import { pairMetrics } from '../losses/metrics';
-import type { PreferenceLoss } from '../losses/types';
+import type { CompletionLengths, PreferenceLoss } from '../losses/types';
 import { completionLogProbs } from '../models/packedForward';
 import type { Model } from '../models/types';
 import type { Optimizer } from './optimizer';
@@ -20,43 +20,56 @@ export interface StepContext {
   loss: PreferenceLoss;
 }
 
-export interface StepResult {
-  /** `pairMetrics` of the batch before the update, [7]; the caller frees it. */
-  metrics: tf.Tensor1D;
-  /** The gradients' norm before clipping. */
-  gradNorm: number;
+/** A batch ready for the engine. */
+export interface StepBatch {
+  /** Which pairs it holds. */
+  indices: readonly number[];
+  packed: PackedBatch;
+  lengths: CompletionLengths;
 }
 
-/** torch's `clip_grad_norm_` adds this to the norm. */
-const CLIP_EPSILON = 1e-6;
+/** What a step leaves on the device; the caller reads and frees it. */
+export interface StepResult {
+  /** `pairMetrics` before the update, [7]: the mean over the step's batches. */
+  metrics: tf.Tensor1D;
+  /** The gradients' norm before clipping. */
+  norm: tf.Scalar;
+}
 
 /**
- * One update: the mean loss over a batch, its gradients, clipping, the optimizer. No update is made when the gradients are not finite.
- * @param indices which pairs the batch holds
+ * One update: the mean loss over each batch, the mean of their gradients, clipping, the optimizer. Nothing is read back. No update is
+ * made when the gradients' norm is not finite.
+ * @param batches one, or several whose gradients are accumulated in float32
  * @param step 1 for the run's first
  */
-export async function trainStep(
+export function trainStep(
   { config, model, loss, reference, optimizer }: StepContext,
-  batch: PackedBatch,
-  indices: readonly number[],
+  batches: readonly StepBatch[],
   learningRate: number,
   step: number,
-): Promise<StepResult> {
+): StepResult {
   const weights = Object.values(model.weights);
-  const side = (values: Float32Array): tf.Tensor1D => tf.tensor1d(Float32Array.from(indices, (i) => values[i]));
-  const { metrics, grads, norm } = tf.tidy(() => {
-    const { aux, grads } = currentEngine().valueAndGrads(() => {
-      const policy = completionLogProbs(model, batch);
-      const result = loss.compute(policy, { chosen: side(reference.chosen), rejected: side(reference.rejected) }, { beta: config.beta });
-      return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
-    }, weights);
-    return { metrics: aux.metrics as tf.Tensor1D, grads, norm: globalNorm(grads) };
+  const { beta, labelSmoothing } = config;
+  return tf.tidy(() => {
+    let grads: tf.Tensor[] | undefined;
+    const rows = batches.map(({ indices, packed, lengths }) => {
+      const side = (values: Float32Array): tf.Tensor1D => tf.tensor1d(Float32Array.from(indices, (i) => values[i]));
+      const [metrics, ...sums] = tf.tidy(() => {
+        const result = currentEngine().valueAndGrads(() => {
+          const policy = completionLogProbs(model, packed);
+          const sides = { chosen: side(reference.chosen), rejected: side(reference.rejected) };
+          const result = loss.compute(policy, sides, { beta, labelSmoothing, lengths });
+          return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
+        }, weights);
+        const sums = batches.length === 1 ? result.grads : accumulateGradients(grads, result.grads, 1 / batches.length);
+        return [result.aux.metrics, ...sums];
+      });
+      grads = sums;
+      return metrics;
+    });
+    const norm = globalNorm(grads!);
+    optimizer.update(grads!, { learningRate, norm, maxNorm: config.maxGradNorm, step });
+    const metrics = rows.length === 1 ? rows[0] : tf.mean(tf.stack(rows), 0);
+    return { metrics: metrics as tf.Tensor1D, norm };
   });
-  // the one value that every step waits for: clipping needs it, and so does the check that training has not broken down
-  const [gradNorm] = await norm.data<'float32'>();
-  if (Number.isFinite(gradNorm)) {
-    optimizer.update(grads, { learningRate, gradientDivisor: Math.max(1, (gradNorm + CLIP_EPSILON) / config.maxGradNorm), step });
-  }
-  tf.dispose([norm, ...grads]);
-  return { metrics, gradNorm };
 }

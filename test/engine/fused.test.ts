@@ -15,7 +15,7 @@ import { conv1d, embedding, linear } from '../../engine/ops/linear';
 import { layerNorm, rmsNorm } from '../../engine/ops/norms';
 import { rotary, rotaryAngles } from '../../engine/ops/rotary';
 import { chunkedLogProbs, selectedLogProbs } from '../../engine/ops/tokenLogProbs';
-import { adamWUpdate, globalNorm, rmsPropUpdate } from '../../engine/ops/updates';
+import { accumulateGradients, adamUpdate, globalNorm, rmsPropUpdate, sgdUpdate, type UpdateOptions } from '../../engine/ops/updates';
 import { type Case, type Input, bothEngines, drawn, expectEqual, live, runCase } from './conformance';
 
 let engines: { cpu: Engine; torch: Engine };
@@ -174,38 +174,72 @@ describe('with a cache', () => {
 describe('updates', () => {
   const shapes = [[3, 4], [5], []];
 
-  /** Three steps on an engine; the weights and moments after them. */
-  async function trained(engine: Engine, optimizer: 'rmsProp' | 'adamW', divisor: number): Promise<number[][]> {
+  const zeros = (engine: Engine): tf.Variable[] =>
+    shapes.map((shape) => engine.parameter(new Float32Array(tf.util.sizeFromShape(shape)), shape, false));
+
+  /** Updates by optimizer, on weights and two sets of state. */
+  const updates = {
+    rmsProp: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, momentum: number) =>
+      rmsPropUpdate(w, g, a, momentum === 0 ? [] : b, { ...common, decay: 0.99, epsilon: 1e-8, momentum }),
+    sgd: (w: tf.Variable[], g: tf.Tensor[], _: tf.Variable[], b: tf.Variable[], common: UpdateOptions, momentum: number) =>
+      sgdUpdate(w, g, momentum === 0 ? [] : b, { ...common, momentum }),
+    adam: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, _: number, step: number) =>
+      adamUpdate(w, g, a, b, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decoupled: false, step }),
+    adamW: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, _: number, step: number) =>
+      adamUpdate(w, g, a, b, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decoupled: true, step }),
+  };
+
+  /** Three steps on an engine, then one whose gradients have no finite norm; the weights and state after them. */
+  async function trained(engine: Engine, name: keyof typeof updates, weightDecay: number, momentum: number, maxNorm: number) {
     await tf.setBackend(engine.name === 'torch' ? 'torch' : 'cpu');
-    const made = (name: string): tf.Variable[] =>
-      shapes.map((shape, i) => engine.parameter(Float32Array.from(drawn(normal(...shape), name, i)), shape, true));
-    const zeros = (): tf.Variable[] =>
-      shapes.map((shape) => engine.parameter(new Float32Array(tf.util.sizeFromShape(shape)), shape, false));
-    const [weights, firsts, seconds] = [made('weight'), zeros(), zeros()];
-    for (let step = 1; step <= 3; step++) {
+    const weights = shapes.map((shape, i) => engine.parameter(Float32Array.from(drawn(normal(...shape), 'weight', i)), shape, true));
+    const [first, second] = [zeros(engine), zeros(engine)];
+    const all = [...weights, ...first, ...second];
+    const values = (): number[][] => all.map((variable) => Array.from(engine.readParameter(variable)));
+    const step = (count: number, factor: number): void =>
       tf.tidy(() => {
-        const grads = shapes.map((shape, i) => tf.tensor(drawn(normal(...shape), `gradient ${step}`, i), shape, 'float32'));
-        const common = { learningRate: 0.01, gradientDivisor: divisor };
-        if (optimizer === 'rmsProp') rmsPropUpdate(weights, grads, seconds, { ...common, decay: 0.99, epsilon: 1e-8 });
-        else adamWUpdate(weights, grads, firsts, seconds, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, step });
+        const grads = shapes.map((shape, i) =>
+          tf.mul(tf.tensor(drawn(normal(...shape), `gradient ${count}`, i), shape, 'float32'), factor),
+        );
+        const common = { learningRate: 0.01, weightDecay, norm: globalNorm(grads), maxNorm };
+        updates[name](weights, grads, first, second, common, momentum, count);
       });
-    }
-    const values = [...weights, ...firsts, ...seconds].map((variable) => Array.from(engine.readParameter(variable)));
-    tf.dispose([...weights, ...firsts, ...seconds]);
-    return values;
+    for (let count = 1; count <= 3; count++) step(count, 1);
+    const result = values();
+    for (const factor of [NaN, Infinity]) step(4, factor);
+    expect(values()).toEqual(result);
+    tf.dispose(all);
+    return result;
   }
 
-  test.each([
-    ['rmsProp', 1],
-    ['rmsProp', 2.5],
-    ['adamW', 1],
-    ['adamW', 2.5],
-  ] as const)('%s with gradients divided by %d', async (optimizer, divisor) => {
+  test.each(
+    (Object.keys(updates) as (keyof typeof updates)[]).flatMap((name) =>
+      [
+        { weightDecay: 0, momentum: 0, maxNorm: 100 },
+        { weightDecay: 0.1, momentum: 0, maxNorm: 0.7 },
+        { weightDecay: 0.1, momentum: 0.8, maxNorm: 0.7 },
+      ].map((options) => ({ name, ...options })),
+    ),
+  )('$name, weight decay $weightDecay, momentum $momentum, clipped at $maxNorm', async ({ name, weightDecay, momentum, maxNorm }) => {
     const before = live();
-    const expected = await trained(engines.cpu, optimizer, divisor);
-    const actual = await trained(engines.torch, optimizer, divisor);
+    const expected = await trained(engines.cpu, name, weightDecay, momentum, maxNorm);
+    const actual = await trained(engines.torch, name, weightDecay, momentum, maxNorm);
     expected.forEach((values, i) => values.forEach((value, j) => expect(actual[i][j]).toBeCloseTo(value, 5)));
     expect(live()).toEqual(before);
+  });
+
+  test('accumulateGradients is the scaled sum, and frees what it replaces', async () => {
+    for (const name of ['torch', 'cpu']) {
+      await tf.setBackend(name);
+      const before = live();
+      const mean = tf.tidy(() => {
+        const first = accumulateGradients(undefined, [tf.tensor1d([1, 2]), tf.scalar(6)], 1 / 2);
+        const second = accumulateGradients(first, [tf.tensor1d([3, -4]), tf.scalar(1)], 1 / 2);
+        return second.map((sum) => Array.from(sum.dataSync()));
+      });
+      expect(mean).toEqual([[2, -1], [3.5]]);
+      expect(live()).toEqual(before);
+    }
   });
 
   test('globalNorm is the norm over all gradients together', async () => {

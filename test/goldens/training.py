@@ -5,7 +5,8 @@
 
 Needs test/goldens/models (models.py). Writes test/goldens/training/: tokenizer.json and tokenizer_config.json, a tokenizer of 40 words for
 these models; training.json: {pairs: [{prompt, chosen, rejected}] as text, cases: [{name, model, options, steps: [log lines],
-evaluation}]}; losses.json: TRL's loss formulas on a grid; schedules.json: transformers' learning-rate factors.
+evaluation}]}; losses.json: TRL's loss formulas on a grid, and
+"conservative", the sigmoid loss with a label smoothing of 0.1 as TRL had it before 1.0; schedules.json: transformers' learning-rate factors.
 """
 import copy, json, os, pathlib, tempfile
 
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
-from transformers.optimization import _get_constant_schedule_with_warmup_lr_lambda, _get_linear_schedule_with_warmup_lr_lambda
+from transformers.optimization import _get_constant_schedule_with_warmup_lr_lambda, _get_cosine_schedule_with_warmup_lr_lambda, _get_linear_schedule_with_warmup_lr_lambda
 from trl import DPOConfig, DPOTrainer
 
 here = pathlib.Path(__file__).parent
@@ -45,7 +46,15 @@ CASES = [
     dict(name="gpt2, hinge", model="gpt2", optim="rmsprop", learning_rate=1e-3, lr_scheduler_type="constant_with_warmup", warmup_steps=2, max_grad_norm=10.0, beta=0.5, loss_type="hinge"),
     dict(name="gemma3, rmsprop", model="gemma3-text", optim="rmsprop", learning_rate=3e-4, lr_scheduler_type="constant", warmup_steps=0, max_grad_norm=1.0, beta=0.1, loss_type="sigmoid"),
 ]
-# two epochs over 20 pairs, the last batch of each short; four pairs are for the evaluation
+plain = dict(model="gpt2", optim="adamw_torch", learning_rate=1e-3, lr_scheduler_type="constant", warmup_steps=0, max_grad_norm=10.0, beta=0.2)
+CASES += [
+    # five batches an epoch: every third update is of one batch alone
+    dict(plain, name="gpt2, accumulation, weight decay", loss_type="sigmoid", gradient_accumulation_steps=2, weight_decay=0.1, max_grad_norm=0.5),
+    dict(plain, name="gpt2, sgd, cosine", loss_type="sigmoid", optim="sgd", learning_rate=0.05, lr_scheduler_type="cosine", warmup_steps=0.15),
+    *[dict(plain, name=f"gpt2, {loss}", loss_type=loss, max_steps=4, **({"label_smoothing": 0.1} if loss in ("robust", "exo_pair") else {}))
+      for loss in ("ipo", "robust", "exo_pair", "nca_pair", "bco_pair", "sppo_hard", "apo_zero", "apo_down", "discopop", "sigmoid_norm")],
+]
+# two epochs over 18 pairs, the last batch of each short; six pairs are for the evaluation
 STEPS, BATCH = 10, 4
 KEPT = ["loss", "grad_norm", "learning_rate", "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected", "num_tokens", "step", "epoch"]
 
@@ -56,10 +65,10 @@ class InOrder(DPOTrainer):
 
 
 def run(case):
-    options = {key: value for key, value in case.items() if key not in ("name", "model")}
+    options = dict(max_steps=STEPS) | {key: value for key, value in case.items() if key not in ("name", "model")}
     model = AutoModelForCausalLM.from_pretrained(here / "models" / case["model"], dtype=torch.float32)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = DPOConfig(output_dir=folder, per_device_train_batch_size=BATCH, per_device_eval_batch_size=2, max_steps=STEPS, report_to="none", logging_steps=1, save_strategy="no",
+        arguments = DPOConfig(output_dir=folder, per_device_train_batch_size=BATCH, per_device_eval_batch_size=2, report_to="none", logging_steps=1, save_strategy="no",
                               eval_strategy="no", use_cpu=True, bf16=False, gradient_checkpointing=False, max_length=None, disable_tqdm=True, **options)
         trainer = InOrder(model=model, ref_model=copy.deepcopy(model), args=arguments, train_dataset=Dataset.from_list(pairs[:18]), eval_dataset=Dataset.from_list(pairs[18:]), processing_class=tokenizer)
         trainer.train()
@@ -74,7 +83,7 @@ margins = [-300.0, -20.0, -1.5, 0.0, 1e-3, 0.7, 12.0, 300.0]
 table = []
 for beta in (0.1, 1.0):
     delta = torch.tensor(margins, requires_grad=True)
-    for name, losses in [("sigmoid", -F.logsigmoid(beta * delta)), ("hinge", torch.relu(1 - beta * delta))]:
+    for name, losses in [("sigmoid", -F.logsigmoid(beta * delta)), ("hinge", torch.relu(1 - beta * delta)), ("conservative", -0.9 * F.logsigmoid(beta * delta) - 0.1 * F.logsigmoid(-beta * delta))]:
         gradient = torch.autograd.grad(losses.sum(), delta)[0]
         table.append(dict(loss=name, beta=beta, margins=margins, losses=losses.tolist(), gradients=gradient.tolist()))
 (out / "losses.json").write_text(json.dumps(table) + "\n")
@@ -83,5 +92,6 @@ schedules = []
 for warmup, total in [(0, 5), (3, 10), (4, 4), (1, 7), (6, 3)]:
     schedules.append(dict(warmup=warmup, total=total,
                           constant=[_get_constant_schedule_with_warmup_lr_lambda(step, num_warmup_steps=warmup) for step in range(total + 1)],
-                          linear=[_get_linear_schedule_with_warmup_lr_lambda(step, num_warmup_steps=warmup, num_training_steps=total) for step in range(total + 1)]))
+                          linear=[_get_linear_schedule_with_warmup_lr_lambda(step, num_warmup_steps=warmup, num_training_steps=total) for step in range(total + 1)],
+                          cosine=[_get_cosine_schedule_with_warmup_lr_lambda(step, num_warmup_steps=warmup, num_training_steps=total, num_cycles=0.5) for step in range(total + 1)]))
 (out / "schedules.json").write_text(json.dumps(schedules) + "\n")

@@ -37,21 +37,26 @@ test('a policy that equals its reference gives ln 2, and 1 for the hinge loss', 
   expect([...lossByName('hinge').compute(same, same, { beta: 0.1 }).losses.dataSync()]).toEqual([1, 1]);
 });
 
-test.each(goldens)("$loss with beta $beta equals TRL's formula, values and gradients", ({ loss, beta, margins, losses, gradients }) => {
-  const zero = tf.zeros([margins.length]) as tf.Tensor1D;
-  const values = (chosen: tf.Tensor1D) =>
-    lossByName(loss).compute({ chosen, rejected: zero }, { chosen: zero, rejected: zero }, { beta }).losses;
-  const chosen = tf.tensor1d(margins);
-  const close = (actual: ArrayLike<number>, expected: number[]) =>
-    expected.forEach((value, i) => expect(Math.abs(actual[i] - value)).toBeLessThanOrEqual(1e-6 + 1e-5 * Math.abs(value)));
-  close(values(chosen).dataSync(), losses);
-  close(
-    tf
-      .grad((x) => tf.sum(values(x as tf.Tensor1D)))(chosen)
-      .dataSync(),
-    gradients,
-  );
-});
+test.each(goldens)(
+  "$loss with beta $beta equals TRL's formula, values and gradients",
+  ({ loss: name, beta, margins, losses, gradients }) => {
+    const conservative = name === 'conservative';
+    const [loss, options] = [conservative ? 'sigmoid' : name, { beta, labelSmoothing: conservative ? 0.1 : 0 }];
+    const zero = tf.zeros([margins.length]) as tf.Tensor1D;
+    const values = (chosen: tf.Tensor1D) =>
+      lossByName(loss).compute({ chosen, rejected: zero }, { chosen: zero, rejected: zero }, options).losses;
+    const chosen = tf.tensor1d(margins);
+    const close = (actual: ArrayLike<number>, expected: number[]) =>
+      expected.forEach((value, i) => expect(Math.abs(actual[i] - value)).toBeLessThanOrEqual(1e-6 + 1e-5 * Math.abs(value)));
+    close(values(chosen).dataSync(), losses);
+    close(
+      tf
+        .grad((x) => tf.sum(values(x as tf.Tensor1D)))(chosen)
+        .dataSync(),
+      gradients,
+    );
+  },
+);
 
 test.each(['sigmoid', 'hinge'])('extreme margins keep loss and gradient of %s finite', (name) => {
   const zero = tf.zeros([4]) as tf.Tensor1D;

@@ -38,11 +38,11 @@ test('a written configuration reads back the same, without the way the folder wa
 });
 
 test('all problems are listed, each with its flag or its place in the file', async () => {
-  expect(await problem({ ...needed, beta: -1, batchSize: 2.5, optimizer: 'adam', device: 'gpu', learningRate: NaN })).toBe(
+  expect(await problem({ ...needed, beta: -1, batchSize: 2.5, optimizer: 'adan', device: 'gpu', learningRate: NaN })).toBe(
     [
       '--beta is -1: must be more than 0',
       '--learning-rate is not a number: must be a number',
-      '--optimizer is "adam": allowed: rmsprop, adamw; did you mean adamw?',
+      '--optimizer is "adan": allowed: rmsprop, adamw, adam, sgd; did you mean adam?',
       '--batch-size is 2.5: must be a whole number',
       '--device is "gpu": allowed: auto, cpu, cuda, cuda:N',
     ].join('; '),
@@ -60,6 +60,13 @@ test('contradictions and broken files are refused', async () => {
   expect(await problem(needed, file('beta: [1'))).toContain('not valid YAML');
   expect(await problem(needed, file('- beta'))).toContain('want options as "name: value" lines');
   expect(await problem(needed, file('beta: 1\nlearning-rate: 1\nlearningRate: 1'))).toContain('learningRate is given twice');
+  expect(await problem({ ...needed, adamBeta1: 0.8 })).toBe(
+    '--adam-beta1 is 0.8: it belongs to adam and adamw, and --optimizer is rmsprop',
+  );
+  expect(await problem({ ...needed, optimizer: 'adamw', momentum: 0.9 })).toContain('it belongs to rmsprop and sgd');
+  expect(await problem({ ...needed, loss: 'hinge', labelSmoothing: 0.1 })).toContain('it belongs to sigmoid, robust, exo_pair');
+  expect(await problem({ ...needed, loss: 'exo_pair' })).toContain('--loss exo_pair needs a --label-smoothing');
+  expect(await problem({ ...needed, warmupSteps: 3, warmupRatio: 0.1 })).toContain('give one of them');
   expect(await problem(needed, file('version: 2'))).toContain('this program reads version 1');
 });
 

@@ -96,9 +96,17 @@ test('the same seed gives the same bytes, another seed others; evaluating and sa
   expect(modelBytes(other.output)).not.toEqual(modelBytes(whole.output));
 });
 
-test.each(['rmsprop', 'adamw'])('a run stopped between log lines and resumed equals one that was not: %s', async (optimizer) => {
+test.each([
+  { optimizer: 'rmsprop' },
+  { optimizer: 'rmsprop', momentum: 0.9, weightDecay: 0.1 },
+  { optimizer: 'adamw', adamBeta1: 0.8 },
+  { optimizer: 'sgd', momentum: 0.9 },
+  { optimizer: 'sgd' },
+  { optimizer: 'adamw', batchSize: 2, gradientAccumulationSteps: 2 },
+])('a run stopped between log lines and resumed equals one that was not: %j', async (chosen) => {
   // a log line spans two steps: the first half of one lies in the checkpoint
-  const options = { optimizer, logEverySteps: 2, saveEverySteps: 0 };
+  const options = { ...chosen, logEverySteps: 2, saveEverySteps: 0 };
+  const optimizer = Object.values(chosen).join('-');
   const uninterrupted = await run(`${optimizer}-through`, options);
   const stopped = await run(`${optimizer}-stopped`, options, 3);
   expect(stopped.outcome).toEqual({ step: 3, totalSteps: 7, checkpointFolder: join(stopped.output, 'checkpoints', 'step-3') });
@@ -180,6 +188,23 @@ test('going on with other options, data or model is refused, the differences nam
   const message = await problem(run('whole', { resume: true, learningRate: 5e-4, batchSize: 2, train: evalFile }));
   expect(message).toContain(`cannot resume ${whole.output}: learningRate was 0.001, now 0.0005; batchSize was 4, now 2;`);
   expect(message).toContain(`${evalFile} does not hold the pairs that the run started with`);
+});
+
+test('a checkpoint of a version that knew fewer options goes on with their defaults, and not with others', async () => {
+  const older = await run('older', {}, 3);
+  const file = join(older.outcome.checkpointFolder!, 'state.json');
+  const state = JSON.parse(readFileSync(file, 'utf8')) as { config: Record<string, unknown> };
+  for (const key of ['momentum', 'weightDecay', 'adamBeta1', 'adamBeta2', 'adamEpsilon']) delete state.config[key];
+  const text = `${JSON.stringify(state)}\n`;
+  writeFileSync(file, text);
+  const manifestFile = join(older.outcome.checkpointFolder!, 'manifest.json');
+  const manifest = JSON.parse(readFileSync(manifestFile, 'utf8')) as { files: Record<string, number> };
+  manifest.files['state.json'] = text.length;
+  writeFileSync(manifestFile, JSON.stringify(manifest));
+  expect(await problem(run('older', { resume: true, weightDecay: 0.1 }))).toContain('weightDecay was 0, now 0.1');
+  const resumed = await run('older', { resume: true });
+  expect(resumed.said).toContain('going on after step 3');
+  expect(modelBytes(resumed.output)).toEqual(modelBytes(whole.output));
 });
 
 test('bad input leaves nothing behind', async () => {

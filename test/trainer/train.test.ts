@@ -1,3 +1,4 @@
+import { currentEngine, useEngine, type Engine } from '../../engine/engine';
 import { startTestEngine } from '../models/testEngine';
 import { goldenRun as run } from './goldenRun';
 import { goldenCases } from './trainingGolden';
@@ -27,6 +28,27 @@ describe('libtorch', () => {
   test('the first loss is ln 2 to the last digits, since the policy is its reference', async () => {
     const { lines } = await run(goldenCases[0], 1);
     expect(Math.abs(lines[0].loss - Math.LN2)).toBeLessThan(1e-6);
+  });
+
+  describe('on a device that queues its work, where values are read at log lines alone', () => {
+    let direct: Engine;
+    beforeEach(() => {
+      direct = currentEngine();
+      useEngine({ ...direct, device: 'cuda:0' });
+    });
+    afterEach(() => useEngine(direct));
+
+    test('the log is the same', async () => {
+      const queued = await run(goldenCases[0], 2, { logEverySteps: 5 });
+      useEngine(direct);
+      expect(queued.lines).toEqual((await run(goldenCases[0], 2, { logEverySteps: 5 })).lines);
+      expect(queued.leaked).toBe(0);
+    });
+
+    test('the first step that broke down is named, late', async () => {
+      const broken = run(goldenCases[1], 2, { logEverySteps: 5, learningRate: 1e30, maxGradNorm: 1e9 });
+      await expect(broken).rejects.toThrow('training broke down at step 2: ');
+    });
   });
 });
 

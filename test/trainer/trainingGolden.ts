@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LossName } from '../../losses/registry';
 import { loadTokenizer } from '../../models/tokenizer';
 import { encodePair } from '../../datasets/encodePair';
 import type { PreferencePair, TokenizedPair } from '../../datasets/types';
@@ -10,13 +11,17 @@ export const trainingGoldens = join(__dirname, '../goldens/training');
 export interface GoldenCase {
   name: string;
   model: string;
-  optim: 'rmsprop' | 'adamw_torch';
+  optim: 'rmsprop' | 'adamw_torch' | 'sgd';
   learning_rate: number;
-  lr_scheduler_type: 'constant' | 'constant_with_warmup' | 'linear';
+  lr_scheduler_type: 'constant' | 'constant_with_warmup' | 'linear' | 'cosine';
+  /** Below 1: a share of all steps. */
   warmup_steps: number;
   max_grad_norm: number;
   beta: number;
-  loss_type: 'sigmoid' | 'hinge';
+  loss_type: LossName;
+  label_smoothing?: number;
+  weight_decay?: number;
+  gradient_accumulation_steps?: number;
   batch_size: number;
   steps: Record<string, number>[];
   evaluation: Record<string, number>;

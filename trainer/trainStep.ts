@@ -4,6 +4,7 @@ import { currentEngine } from '../engine/engine';
 import { globalNorm } from '../engine/ops/updates';
 import { pairMetrics } from '../losses/metrics';
 import type { PreferenceLoss } from '../losses/types';
+import { trainedWeights } from '../models/adapters/attachAdapter';
 import { completionLogProbs } from '../models/packedForward';
 import type { Model } from '../models/types';
 import type { Optimizer } from './optimizer';
@@ -42,7 +43,7 @@ export async function trainStep(
   learningRate: number,
   step: number,
 ): Promise<StepResult> {
-  const weights = Object.values(model.weights);
+  const weights = Object.values(trainedWeights(model));
   const side = (values: Float32Array): tf.Tensor1D => tf.tensor1d(Float32Array.from(indices, (i) => values[i]));
   const { metrics, grads, norm } = tf.tidy(() => {
     const { aux, grads } = currentEngine().valueAndGrads(() => {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { baseFolder } from '../models/adapters/adapterFolder';
 import { loadTokenizer } from '../models/tokenizer';
 import { UserError } from '../util/errors';
 import { contentHash, fileHash } from '../util/files';
@@ -76,7 +77,9 @@ function workerFile(): string | null {
   return existsSync(file) ? file : null;
 }
 
-async function tokenizeAll(pairs: readonly PreferencePair[], modelFolder: string, progress: Progress): Promise<TokenizedPair[]> {
+async function tokenizeAll(pairs: readonly PreferencePair[], model: string, progress: Progress): Promise<TokenizedPair[]> {
+  // found here: a worker does not know where this process found an adapter's base model
+  const modelFolder = await baseFolder(model);
   let done = 0;
   const report = (more: number) => progress({ stage: STAGE, done: (done += more), total: pairs.length });
   report(0);

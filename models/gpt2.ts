@@ -116,6 +116,7 @@ function forward(weights: Weights, config: Gpt2Config, input: ForwardInput): tf.
 
 export const gpt2: Architecture<Gpt2Config> = {
   modelTypes: ['gpt2'],
+  inputFirst: true,
   parseConfig,
   weightShapes,
   canonicalName,

@@ -6,6 +6,9 @@ import { UserError } from '../util/errors';
 import { contentHash, defaultCacheFolder, fileError, readText } from '../util/files';
 import { silent, type Progress } from '../util/progress';
 import { nearest } from '../util/suggest';
+import { baseFolder, isAdapterFolder } from './adapters/adapterFolder';
+import { detachAdapter } from './adapters/attachAdapter';
+import { loadAdapter } from './adapters/loadAdapter';
 import { openCheckpoint, type Checkpoint } from './checkpointFiles';
 import { countNonFinite } from './floats';
 import { text } from './configFields';
@@ -25,10 +28,11 @@ export interface LoadOptions {
 
 /**
  * Loads a Hugging Face folder onto the current engine: config.json, and weights in one or several safetensors files.
- * Free it with `disposeModel`.
+ * An adapter's folder (PEFT's format) loads its base model, frozen, with the adapter on it. Free it with `disposeModel`.
  * @throws UserError for a folder, config or weight that is missing, unknown, damaged or of the wrong shape
  */
 export async function loadModel(folder: string, options: LoadOptions, progress: Progress = silent): Promise<Model> {
+  if (isAdapterFolder(folder)) return loadAdapted(folder, options, progress);
   const { architecture, config, rawConfig, configText } = await readConfig(folder);
   const checkpoint = await openCheckpoint(folder);
   const weights: Record<string, tf.Variable> = {};
@@ -57,6 +61,16 @@ export async function loadModel(folder: string, options: LoadOptions, progress: 
   }
 }
 
+async function loadAdapted(folder: string, options: LoadOptions, progress: Progress): Promise<Model> {
+  const base = await loadModel(await baseFolder(folder), { ...options, trainable: false }, progress);
+  try {
+    return await loadAdapter(base, folder, { trainable: options.trainable, cacheFolder: options.cacheFolder ?? defaultCacheFolder() });
+  } catch (error) {
+    disposeModel(base);
+    throw error;
+  }
+}
+
 /** Weights named in one warning; the rest are counted. */
 const NAMED_WEIGHTS = 5;
 
@@ -66,9 +80,9 @@ function nonFiniteWarning(folder: string, damaged: readonly string[]): string {
   return `${folder}: ${damaged.length} ${damaged.length === 1 ? 'weight holds' : 'weights hold'} values that are not finite: ${named}${rest}; what the model computes will not be finite either`;
 }
 
-/** Frees a model's weights. */
+/** Frees a model's weights, and its adapter's. */
 export function disposeModel(model: Model): void {
-  Object.values(model.weights).forEach((weight) => weight.dispose());
+  Object.values(detachAdapter(model).weights).forEach((weight) => weight.dispose());
 }
 
 interface ParsedConfig {
@@ -78,8 +92,9 @@ interface ParsedConfig {
   configText: string;
 }
 
-/** A folder's config.json, parsed by its architecture. @throws UserError naming the file and the field */
-export async function readConfig(folder: string): Promise<ParsedConfig> {
+/** A folder's config.json (an adapter's base model's), parsed by its architecture. @throws UserError naming the file and the field */
+export async function readConfig(named: string): Promise<ParsedConfig> {
+  const folder = await baseFolder(named);
   let isFolder: boolean;
   try {
     isFolder = (await stat(folder)).isDirectory();

@@ -1,4 +1,5 @@
 import { contentHash } from '../util/files';
+import { adapterHash, baseFolder, isAdapterFolder } from './adapters/adapterFolder';
 import { openCheckpoint } from './checkpointFiles';
 import { readConfig } from './loadModel';
 import { rememberedHash } from './rememberedHash';
@@ -8,6 +9,7 @@ import { rememberedHash } from './rememberedHash';
  * @throws UserError for a folder that is no model
  */
 export async function modelHash(folder: string, cacheFolder: string): Promise<string> {
+  if (isAdapterFolder(folder)) return adapterHash(folder, await modelHash(await baseFolder(folder), cacheFolder), cacheFolder);
   const { configText } = await readConfig(folder);
   const checkpoint = await openCheckpoint(folder);
   try {

@@ -3,6 +3,7 @@ import { copyFile, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { currentEngine } from '../engine/engine';
 import { fileError, writeAtomic } from '../util/files';
+import { saveAdapter } from './adapters/saveAdapter';
 import { jsonText } from './configText';
 import { writeSafetensors } from './safetensors';
 import type { Model } from './types';
@@ -25,10 +26,14 @@ const SHARD_BYTES = 5e9;
 
 /**
  * Writes a model in Hugging Face's layout: float32 `model.safetensors` (shards and their index above `shardBytes`), config.json, and the tokenizer's files and
- * generation_config.json of the folder that it was loaded from.
+ * generation_config.json of the folder that it was loaded from. A model with an adapter is saved as the adapter alone, in PEFT's format.
  * @throws UserError naming a file that cannot be written
  */
 export async function saveModel(model: Model, folder: string, shardBytes = SHARD_BYTES): Promise<void> {
+  if (model.adapter) {
+    await saveAdapter(model.adapter, folder);
+    return copyTokenizerFiles(model.folder, folder);
+  }
   const { architecture, config, weights, rawConfig } = model;
   const engine = currentEngine();
   const tensors = Object.entries(architecture.weightShapes(config)).map(([name, shape]) => ({

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../util/errors';
 import { contentHash, readJson, readText } from '../util/files';
+import { baseFolder } from './adapters/adapterFolder';
 
 /** What is used of @huggingface/tokenizers, whose own types resolve under ES modules alone. */
 interface Tokenizer {
@@ -32,10 +33,11 @@ export interface TextTokenizer {
 }
 
 /**
- * Loads a model folder's tokenizer.json.
+ * Loads a model folder's tokenizer.json, an adapter's base model's.
  * @throws UserError naming a file that is missing or damaged, or where no end-of-sequence token is declared
  */
-export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
+export async function loadTokenizer(named: string): Promise<TextTokenizer> {
+  const folder = await baseFolder(named);
   const file = join(folder, 'tokenizer.json');
   const source = await readText(file);
   const configFile = join(folder, 'tokenizer_config.json');

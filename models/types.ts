@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { AttentionOptions } from '../engine/ops/attention';
 import type { HeadOptions } from '../engine/ops/tokenLogProbs';
+import type { Adapter } from './adapters/types';
 
 /*
  * Shapes: B pairs, T packed tokens, D model width, H heads, Hk key/value heads, V vocabulary, L layers.
@@ -58,6 +59,8 @@ export interface Architecture<C extends BaseConfig = BaseConfig> {
    * @throws UserError naming the file and the field
    */
   parseConfig(json: Readonly<Record<string, unknown>>, file: string): C;
+  /** Linear weights are stored [inputs, outputs] (GPT-2's `Conv1D`), not as `nn.Linear` has them. */
+  inputFirst?: true;
   /** Every weight's name and shape. */
   weightShapes(config: C): Readonly<Record<string, readonly number[]>>;
   /** The current name of a checkpoint's tensor, or `null` for a buffer to skip (old prefixes, `attn.bias`, `rotary_emb.inv_freq`). */
@@ -75,6 +78,8 @@ export interface Model {
   architecture: Architecture;
   config: BaseConfig;
   weights: Weights;
+  /** What is trained in place of `weights`, if anything. */
+  adapter?: Adapter;
   /** config.json as read, written back when the model is saved. */
   rawConfig: Readonly<Record<string, unknown>>;
   /** Fields of config.json written as floats though whole (`30.0`): JSON.parse forgets it, transformers' type checks want it back. */

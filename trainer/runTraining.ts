@@ -3,6 +3,10 @@ import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
 import type { TokenizedPair } from '../datasets/types';
 import { lossByName } from '../losses/registry';
+import { targetModules } from '../models/adapters/adaptableModules';
+import { baseName, isAdapterFolder, setAdapterBase } from '../models/adapters/adapterFolder';
+import { trainedWeights } from '../models/adapters/attachAdapter';
+import { createAdapter } from '../models/adapters/createAdapter';
 import { disposeModel, loadModel, readConfig } from '../models/loadModel';
 import { localModel } from '../models/localModel';
 import type { Model } from '../models/types';
@@ -13,6 +17,7 @@ import type { Progress } from '../util/progress';
 import { batchPlan, pairsInUse, type BatchPlan } from './batchPlan';
 import { lastCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint';
 import { evaluate } from './evaluate';
+import { loraOptions } from './loraOptions';
 import { openMetricsLog } from './metricsLog';
 import { createOptimizer, type Optimizer } from './optimizer';
 import { referenceLogProbs } from './referenceLogProbs';
@@ -54,10 +59,15 @@ export async function runTraining(named: RunConfig, host: RunHost): Promise<RunO
   await checkRunFolder(named);
   // what is written keeps the names that were given: a model on the hub, not its place in the cache
   const config = { ...named, model: await localModel(named.model, host) };
+  await checkAdapter(config);
   const { pairs, evalPairs } = await readData(config, host);
   const plan = batchPlan(pairs.length, config);
   const checkpoint = config.resume ? await lastCheckpoint(config.output) : undefined;
-  const base = await loadModel(config.model, { trainable: true, cacheFolder: config.cache, warn: host.say }, host.progress);
+  const base = await loadModel(
+    config.model,
+    { trainable: config.loraRank === undefined, cacheFolder: config.cache, warn: host.say },
+    host.progress,
+  );
   const origin = { modelHash: base.contentHash, dataHash: pairsHash(pairs) };
   let model = base;
   let optimizer: Optimizer | undefined;
@@ -67,7 +77,7 @@ export async function runTraining(named: RunConfig, host: RunHost): Promise<RunO
     const reference = await referenceLogProbs(base, pairs, pairsInUse(plan), options, host.progress);
     const evalReference = evalPairs && (await referenceLogProbs(base, evalPairs, [...evalPairs.keys()], options, host.progress));
     if (!reference || (evalPairs && !evalReference)) return { step: 0, totalSteps: plan.totalSteps };
-    ({ model, optimizer } = await startingPoint(config, base, checkpoint, host));
+    ({ model, optimizer } = await startingPoint(named.model, config, base, checkpoint, host));
     const start: TrainState = checkpoint?.state ?? { step: 0, numTokens: 0, window: [] };
     await prepareRunFolder(named, checkpoint !== undefined);
     const log = await openMetricsLog(join(config.output, 'metrics.jsonl'), start.step);
@@ -128,14 +138,32 @@ function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Che
   throw new UserError(`cannot resume ${config.output}: ${differences.join('; ')}; --overwrite starts anew`);
 }
 
-/** The model and optimizer to go on with: the base model's, or the checkpoint's in place of it. */
+/** Refuses an adapter that cannot be made, before anything is computed. @throws UserError */
+async function checkAdapter(config: RunConfig): Promise<void> {
+  const lora = loraOptions(config);
+  if (!lora) return;
+  if (isAdapterFolder(config.model))
+    throw new UserError(
+      `--lora-rank makes a new adapter, but --model ${config.model} is one already: leave --lora-rank out to train it on`,
+    );
+  const { architecture, config: shape } = await readConfig(config.model);
+  targetModules(architecture, shape, lora.targets);
+}
+
+/** The model and optimizer to go on with: the base model's, or the checkpoint's in place of it. @param name the base model as it was named */
 async function startingPoint(
+  name: string,
   config: RunConfig,
   base: Model,
   checkpoint: Checkpoint | undefined,
   host: RunHost,
 ): Promise<{ model: Model; optimizer: Optimizer }> {
-  if (!checkpoint) return { model: base, optimizer: await createOptimizer(config, base.weights) };
+  if (!checkpoint) {
+    const lora = loraOptions(config);
+    const model = lora ? createAdapter(base, lora, baseName(name)) : base;
+    return { model, optimizer: await createOptimizer(config, trainedWeights(model)) };
+  }
+  setAdapterBase(checkpoint.modelFolder, base.folder);
   // freed first: there may be no room for two
   disposeModel(base);
   const loaded = await loadModel(checkpoint.modelFolder, { trainable: true, cacheFolder: config.cache, warn: host.say }, host.progress);
@@ -143,7 +171,7 @@ async function startingPoint(
   const model = { ...loaded, folder: base.folder };
   const state = await checkpoint.optimizerState();
   try {
-    return { model, optimizer: await createOptimizer(config, model.weights, state) };
+    return { model, optimizer: await createOptimizer(config, trainedWeights(model), state) };
   } finally {
     await state.close();
   }

@@ -4,6 +4,7 @@ import { currentEngine } from '../engine/engine';
 import { accumulateGradients, globalNorm } from '../engine/ops/updates';
 import { pairMetrics } from '../losses/metrics';
 import type { CompletionLengths, PreferenceLoss } from '../losses/types';
+import { trainedWeights } from '../models/adapters/attachAdapter';
 import { completionLogProbs } from '../models/packedForward';
 import type { Model } from '../models/types';
 import type { Optimizer } from './optimizer';
@@ -48,7 +49,7 @@ export function trainStep(
   learningRate: number,
   step: number,
 ): StepResult {
-  const weights = Object.values(model.weights);
+  const weights = Object.values(trainedWeights(model));
   const { beta, labelSmoothing } = config;
   return tf.tidy(() => {
     let grads: tf.Tensor[] | undefined;

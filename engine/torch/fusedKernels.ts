@@ -115,6 +115,12 @@ export function fusedKernels(backend: TorchBackend) {
     conv1d: (x: tf.Tensor2D, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor2D =>
       give(() => op.addmm(slot(bias), like(slot(x), slot(weight)), slot(weight))),
 
+    addLowRank: (output: tf.Tensor2D, x: tf.Tensor2D, a: tf.Tensor, b: tf.Tensor, scale: number): tf.Tensor2D =>
+      give(() => {
+        const inner = op.linear(like(slot(x), slot(a)), slot(a));
+        return op.addmm(like(slot(output), inner), inner, op.transpose(slot(b), 0, 1), 1, scale);
+      }),
+
     embedding: (ids: tf.Tensor1D, table: tf.Tensor): tf.Tensor2D => {
       if (gradientMode() !== 'segments' || !backend.needsGrad(table)) return give(() => op.embedding(slot(table), slot(ids)));
       const rows = withoutRecording(() => op.embedding(slot(table), slot(ids)));

@@ -11,7 +11,7 @@ import {
   disposeAttentionIndex,
   packedAttention,
 } from '../../engine/ops/attention';
-import { conv1d, embedding, linear } from '../../engine/ops/linear';
+import { addLowRank, conv1d, embedding, linear } from '../../engine/ops/linear';
 import { layerNorm, rmsNorm } from '../../engine/ops/norms';
 import { rotary, rotaryAngles } from '../../engine/ops/rotary';
 import { chunkedLogProbs, selectedLogProbs } from '../../engine/ops/tokenLogProbs';
@@ -81,6 +81,11 @@ const cases: FusedCase[] = [
   both('linear', [normal(5, 3), normal(4, 3)], (plain) => (x, w) => pick(linear, plain)(x as tf.Tensor2D, w)),
   both('linear with bias', [normal(5, 3), normal(4, 3), normal(4)], (plain) => (x, w, b) => pick(linear, plain)(x as tf.Tensor2D, w, b)),
   both('conv1d', [normal(5, 3), normal(3, 4), normal(4)], (plain) => (x, w, b) => pick(conv1d, plain)(x as tf.Tensor2D, w, b)),
+  both(
+    'addLowRank',
+    [normal(5, 4), normal(5, 3), normal(2, 3), normal(4, 2)],
+    (plain) => (output, x, a, b) => pick(addLowRank, plain)(output as tf.Tensor2D, x as tf.Tensor2D, a, b, 1.7),
+  ),
   both('embedding', [ids(2, 0, 2, 5), normal(6, 3)], (plain) => (i, table) => pick(embedding, plain)(i as tf.Tensor1D, table)),
   both('rotary', [normal(5, 2, 4)], (plain) => (x) => {
     const { cos, sin } = angles();

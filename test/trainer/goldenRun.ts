@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { batchOrder } from '../../datasets/batches';
+import { currentEngine } from '../../engine/engine';
 import { lossByName } from '../../losses/registry';
+import { trainedWeights } from '../../models/adapters/attachAdapter';
 import { disposeModel, loadModel } from '../../models/loadModel';
 import { batchPlan } from '../../trainer/batchPlan';
 import { evaluate } from '../../trainer/evaluate';
@@ -15,7 +17,7 @@ import { silent } from '../../util/progress';
 import { goldenModels } from '../models/goldens';
 import { goldenPairs, tokenizedGolden, type GoldenCase } from './trainingGolden';
 
-/** Trains a case in the golden's order of pairs, with other options where given. @returns its log lines, its evaluation, and tensors left behind */
+/** Trains a case in the golden's order of pairs, with other options or from another model folder where given. @returns its log lines, its evaluation, and tensors left behind */
 export async function goldenRun(golden: GoldenCase, steps: number, other: Partial<RunConfig> = {}) {
   const { batch_size: batchSize, beta } = golden;
   const cacheFolder = mkdtempSync(join(tmpdir(), 'train-test-'));
@@ -36,7 +38,7 @@ export async function goldenRun(golden: GoldenCase, steps: number, other: Partia
   const options = { cacheFolder, batchSize };
   const reference = (await referenceLogProbs(model, pairs, [...pairs.keys()], options))!;
   const evalReference = (await referenceLogProbs(model, evalPairs, [...evalPairs.keys()], options))!;
-  const optimizer = await createOptimizer(config, model.weights);
+  const optimizer = await createOptimizer(config, trainedWeights(model));
   const loss = lossByName(golden.loss_type);
   const plan = batchPlan(pairs.length, { ...config, maxSteps: golden.steps.length });
   // pairs in their order, where a run shuffles them
@@ -58,7 +60,10 @@ export async function goldenRun(golden: GoldenCase, steps: number, other: Partia
     { step: 0, numTokens: 0, window: [] },
   );
   const evaluation = await evaluate(model, evalPairs, evalReference, loss, config);
+  const weights = Object.fromEntries(
+    Object.entries(trainedWeights(model)).map(([name, weight]) => [name, currentEngine().readParameter(weight)]),
+  );
   disposeModel(model);
   optimizer.dispose();
-  return { lines, evaluation, end, leaked: tf.memory().numTensors - before };
+  return { lines, evaluation, end, weights, leaked: tf.memory().numTensors - before };
 }

@@ -1,0 +1,40 @@
+import type * as tf from '@tensorflow/tfjs-core';
+
+/*
+ * Shapes: I and O are a linear weight's inputs and outputs, R the adapter's rank.
+ */
+
+/** How an adapter is made; PEFT's LoraConfig under its own names. */
+export interface LoraOptions {
+  rank: number;
+  /** The addition's factor is alpha / rank. */
+  alpha: number;
+  /** rsLoRA (arXiv 2312.03732): the factor is alpha / sqrt(rank). */
+  rslora: boolean;
+  /** Names of modules (the last parts of their names), regular expressions for whole names, or `all-linear`. */
+  targets: readonly string[];
+  /** Seed of the first values of A. */
+  seed: number;
+}
+
+/** A low-rank addition to one linear weight: W + scale · B · A. */
+export interface LoraModule {
+  /** The module's name in the model: its weight's without `.weight`. */
+  name: string;
+  scale: number;
+  /** [R, I] */
+  a: tf.Variable;
+  /** [O, R] */
+  b: tf.Variable;
+}
+
+/** What is trained in place of a model's own weights, and saved in PEFT's format. */
+export interface Adapter {
+  /** adapter_config.json, as it was read or made. */
+  config: Readonly<Record<string, unknown>>;
+  modules: readonly LoraModule[];
+  /** Everything that is trained, by the names of adapter_model.safetensors. */
+  weights: Readonly<Record<string, tf.Variable>>;
+  /** The base model's `contentHash`. */
+  baseHash: string;
+}

@@ -1,0 +1,19 @@
+import { ALL_LINEAR } from '../models/adapters/adaptableModules';
+import type { LoraOptions } from '../models/adapters/types';
+import { UserError } from '../util/errors';
+import { flagName } from '../util/optionIssues';
+import type { RunConfig } from './runConfig';
+
+/** The adapter that a run makes and trains, if it makes one. @throws UserError for options of an adapter without its rank */
+export function loraOptions(config: RunConfig): LoraOptions | undefined {
+  const rank = config.loraRank;
+  const further = { loraAlpha: config.loraAlpha, loraTargets: config.loraTargets, rslora: config.rslora || undefined };
+  if (rank === undefined) {
+    const given = Object.entries(further).find(([, value]) => value !== undefined);
+    if (given) throw new UserError(`--${flagName(given[0])} is for LoRA: give --lora-rank`);
+    return undefined;
+  }
+  // a comma inside {1,2} belongs to a regular expression
+  const targets = (config.loraTargets ?? ALL_LINEAR).split(/,(?![^{]*\})/).map((target) => target.trim());
+  return { rank, alpha: config.loraAlpha ?? 2 * rank, rslora: config.rslora, targets, seed: config.seed };
+}

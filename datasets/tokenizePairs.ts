@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { baseFolder } from '../models/adapters/adapterFolder';
 import { loadTokenizer } from '../models/tokenizer';
+import { tokenizerFileHashes } from '../models/tokenizers/tokenizerSource';
 import { UserError } from '../util/errors';
-import { contentHash, fileHash } from '../util/files';
+import { contentHash } from '../util/files';
 import { silent, type Progress } from '../util/progress';
 import { encodePair, ENCODING_VERSION } from './encodePair';
 import { readTokenizedCache, writeTokenizedCache } from './tokenizedCache';
@@ -39,7 +40,7 @@ export async function tokenizePairs(
 ): Promise<TokenizedPair[]> {
   const key = contentHash(
     `tokenized pairs ${ENCODING_VERSION}`,
-    ...(await tokenizerFiles(modelFolder)),
+    ...(await tokenizerFileHashes(modelFolder)),
     ...pairs.flatMap(({ prompt, chosen, rejected }) => [prompt, chosen, rejected]),
   );
   const file = join(cacheFolder, 'tokenized', `${key}.arrow`);
@@ -48,15 +49,6 @@ export async function tokenizePairs(
   tokenized.forEach((pair, i) => checkLengths(pair, `${source}: pair ${i + 1}`, maxPositions));
   if (!cached) await writeTokenizedCache(file, tokenized);
   return tokenized;
-}
-
-/** Every file that `loadTokenizer` reads: hashed instead of loading the tokenizer, which takes seconds where it is large. */
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json', 'config.json'];
-
-/** Names and hashes of the folder's tokenizer files. */
-async function tokenizerFiles(modelFolder: string): Promise<string[]> {
-  const found = TOKENIZER_FILES.filter((name) => existsSync(join(modelFolder, name)));
-  return (await Promise.all(found.map(async (name) => [name, await fileHash(join(modelFolder, name))]))).flat();
 }
 
 function checkLengths(pair: TokenizedPair, place: string, maxPositions: number): void {

@@ -27,7 +27,7 @@ export interface LoadOptions {
 }
 
 /**
- * Loads a Hugging Face folder onto the current engine: config.json, and weights in one or several safetensors files.
+ * Loads a Hugging Face folder onto the current engine: config.json, and weights in safetensors or PyTorch's own files, one or several.
  * An adapter's folder (PEFT's format) loads its base model, frozen, with the adapter on it. Free it with `disposeModel`.
  * @throws UserError for a folder, config or weight that is missing, unknown, damaged or of the wrong shape
  */
@@ -101,7 +101,8 @@ export async function readConfig(named: string): Promise<ParsedConfig> {
   } catch (error) {
     throw fileError(error, 'read model folder', folder);
   }
-  if (!isFolder) throw new UserError(`${folder}: is a file; a model is a folder with config.json and model.safetensors`);
+  if (!isFolder)
+    throw new UserError(`${folder}: is a file; a model is a folder with config.json and model.safetensors or pytorch_model.bin`);
   const file = join(folder, 'config.json');
   const configText = await readText(file);
   let json: unknown;
@@ -136,13 +137,22 @@ function matchWeights(architecture: Architecture, config: BaseConfig, checkpoint
       );
     }
     const other = storedNames.get(name);
-    if (other !== undefined) throw new UserError(`${path}: ${storedName} and ${other} both hold the weight ${name}`);
+    if (other !== undefined) {
+      // a pickle may store one weight twice, under the names of two modules that share it
+      const { place } = entries.get(storedName)!;
+      if (
+        place !== undefined &&
+        place === checkpoint.fileOf.get(other)!.entries.get(other)?.place &&
+        checkpoint.fileOf.get(other)!.path === path
+      )
+        continue;
+      throw new UserError(`${path}: ${storedName} and ${other} both hold the weight ${name}`);
+    }
     storedNames.set(name, storedName);
   }
   return Object.entries(shapes).map(([name, shape]) => {
     const storedName = storedNames.get(name);
-    if (storedName === undefined)
-      throw new UserError(`${folder}: weight ${name} [${shape.join(', ')}] is missing from its safetensors files`);
+    if (storedName === undefined) throw new UserError(`${folder}: weight ${name} [${shape.join(', ')}] is missing from its files`);
     const { path, entries } = checkpoint.fileOf.get(storedName)!;
     const found = entries.get(storedName)!.shape;
     if (found.length !== shape.length || found.some((length, axis) => length !== shape[axis])) {

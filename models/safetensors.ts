@@ -3,33 +3,25 @@ import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../util/errors';
 import { fileError } from '../util/files';
-import { DTYPE_BYTES, toFloat32 } from './floats';
+import { readFloats, readFully } from './fileValues';
+import { DTYPE_BYTES } from './floats';
+import type { StoredTensor, TensorFile } from './tensorFile';
 
 /** A tensor of a safetensors file: where it lies, counted from the file's first byte. */
-export interface SafetensorsEntry {
-  dtype: string;
-  shape: readonly number[];
+export interface SafetensorsEntry extends StoredTensor {
   start: number;
   end: number;
 }
 
-/** An open safetensors file: its header read and checked, its tensors read one by one when asked for. */
-export interface SafetensorsFile {
-  path: string;
-  /** By name, in the header's order. */
+/** An open safetensors file. */
+export interface SafetensorsFile extends TensorFile {
   entries: ReadonlyMap<string, SafetensorsEntry>;
   /** The header's `__metadata__`. */
   metadata: Readonly<Record<string, string>>;
-  /** The values of an F32, F16 or BF16 tensor. @throws UserError for a name that is not there or another dtype */
-  read(name: string): Promise<Float32Array>;
-  close(): Promise<void>;
 }
 
 /** The format's own limit on a header. */
 const LONGEST_HEADER = 100_000_000;
-
-/** Bytes read and converted at once where a tensor is not stored as float32. */
-const CHUNK_BYTES = 1 << 24;
 
 /**
  * Opens a safetensors file (https://github.com/huggingface/safetensors#format): 8 bytes with the header's length, the header in
@@ -145,37 +137,8 @@ function duplicateKey(headerText: string): string | undefined {
 
 async function readTensor(handle: FileHandle, path: string, name: string, entry: SafetensorsEntry | undefined): Promise<Float32Array> {
   if (!entry) throw new UserError(`${path}: holds no tensor ${name}`);
-  const bytes = DTYPE_BYTES[entry.dtype];
-  if (bytes === undefined) {
-    throw new UserError(`${path}: tensor ${name} is stored as ${entry.dtype}; readable are ${Object.keys(DTYPE_BYTES).join(', ')}`);
-  }
-  const values = new Float32Array((entry.end - entry.start) / bytes);
-  try {
-    if (entry.dtype === 'F32') {
-      await readFully(handle, path, new Uint8Array(values.buffer), entry.start);
-      return values;
-    }
-    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, entry.end - entry.start));
-    for (let done = 0; done < values.length;) {
-      const count = Math.min(chunk.byteLength / bytes, values.length - done);
-      const piece = chunk.subarray(0, count * bytes);
-      await readFully(handle, path, piece, entry.start + done * bytes);
-      toFloat32(piece, entry.dtype, values.subarray(done, done + count));
-      done += count;
-    }
-    return values;
-  } catch (error) {
-    throw fileError(error, 'read', path);
-  }
-}
-
-/** One read returns at most 2 GiB, and may return less than asked for. */
-async function readFully(handle: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < target.byteLength;) {
-    const { bytesRead } = await handle.read(target, done, Math.min(1 << 30, target.byteLength - done), position + done);
-    if (bytesRead === 0) throw new UserError(`${path}: truncated while it was read: nothing at byte ${position + done}`);
-    done += bytesRead;
-  }
+  const count = entry.shape.reduce((product, length) => product * length, 1);
+  return readFloats(handle, path, name, entry.dtype, entry.start, count);
 }
 
 /** A tensor to write; a function is called when its turn comes, so that one tensor is in memory at a time. */

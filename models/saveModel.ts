@@ -6,20 +6,11 @@ import { fileError, writeAtomic } from '../util/files';
 import { saveAdapter } from './adapters/saveAdapter';
 import { jsonText } from './configText';
 import { writeSafetensors } from './safetensors';
+import { TOKENIZER_FILES } from './tokenizers/tokenizerSource';
 import type { Model } from './types';
 
 /** What a model folder holds beside config and weights and what a saved model keeps. */
-const COPIED_FILES = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'tokenizer.model',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-  'generation_config.json',
-];
+const COPIED_FILES = [...TOKENIZER_FILES.filter((name) => name !== 'config.json'), 'chat_template.jinja'];
 
 /** A larger model goes into several files, as transformers does it; 5 GB was its limit for years, and every reader knows shards. */
 const SHARD_BYTES = 5e9;

@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { UserError } from '../util/errors';
-import { contentHash, readJson, readText } from '../util/files';
+import { contentHash, fileHash } from '../util/files';
 import { baseFolder } from './adapters/adapterFolder';
+import { tokenText } from './tokenizers/addedTokens';
+import { charsmap } from './tokenizers/charsmap';
+import { optionalObject, readTokenizerSource } from './tokenizers/tokenizerSource';
 
 /** What is used of @huggingface/tokenizers, whose own types resolve under ES modules alone. */
 interface Tokenizer {
@@ -11,6 +13,14 @@ interface Tokenizer {
   token_to_id(token: string): number | undefined;
   get_vocab(withAddedTokens: boolean): Map<string, number>;
   get_added_tokens_decoder(): Map<number, { special: boolean }>;
+  normalizer: Normalizer | null;
+}
+interface Normalizer {
+  normalize(text: string): string;
+  /** Of a sequence. */
+  normalizers?: (Normalizer | null)[];
+  /** Of SentencePiece's map of letters, in base 64. */
+  charsmap?: unknown;
 }
 const { Tokenizer: TokenizerClass } = require('@huggingface/tokenizers') as {
   Tokenizer: new (json: object, config: object) => Tokenizer;
@@ -24,7 +34,7 @@ export interface TextTokenizer {
   decode(ids: ArrayLike<number>): string;
   /** The beginning-of-sequence token, only where the tokenizer's own template puts one in front of a text. */
   bosId: number | null;
-  /** The end-of-sequence token: tokenizer_config.json's, else generation_config.json's or config.json's first. */
+  /** The end-of-sequence token: that of tokenizer_config.json or special_tokens_map.json, else generation_config.json's or config.json's first. */
   eosId: number;
   /** Ids lie below this. */
   size: number;
@@ -33,16 +43,13 @@ export interface TextTokenizer {
 }
 
 /**
- * Loads a model folder's tokenizer.json, an adapter's base model's.
+ * Loads a model folder's tokenizer: from tokenizer.json, from vocab.json with merges.txt, or from a SentencePiece model; an adapter's is its base model's.
  * @throws UserError naming a file that is missing or damaged, or where no end-of-sequence token is declared
  */
 export async function loadTokenizer(named: string): Promise<TextTokenizer> {
   const folder = await baseFolder(named);
-  const file = join(folder, 'tokenizer.json');
-  const source = await readText(file);
-  const configFile = join(folder, 'tokenizer_config.json');
-  const config = await optionalObject(configFile);
-  const tokenizer = build(source, file, config);
+  const { json, config, file, sources } = await readTokenizerSource(folder);
+  const tokenizer = build(json, file, config);
   const vocabulary = tokenizer.get_vocab(true);
   let size = 0;
   for (const id of vocabulary.values()) size = Math.max(size, id + 1);
@@ -51,7 +58,7 @@ export async function loadTokenizer(named: string): Promise<TextTokenizer> {
   // a token that neither the vocabulary nor an unknown token covers is dropped, as the tokenizers library does
   const encode = (text: string, specialTokens: boolean): number[] =>
     tokenizer.encode(text, { add_special_tokens: specialTokens }).ids.filter((id): id is number => id !== undefined && id !== null);
-  const eosId = await findEos(folder, config, (content) => tokenizer.token_to_id(content), size);
+  const eosId = await findEos(folder, config, file, (content) => tokenizer.token_to_id(content), size);
   return {
     encode: (text, options) => encode(text, options?.specialTokens ?? false),
     decode: (ids) => {
@@ -65,29 +72,31 @@ export async function loadTokenizer(named: string): Promise<TextTokenizer> {
     bosId: templateBos(encode),
     eosId,
     size,
-    hash: contentHash(source, JSON.stringify(config), String(eosId)),
+    hash: contentHash(
+      ...(await Promise.all(sources.map(fileHash))),
+      JSON.stringify(config),
+      JSON.stringify(json.added_tokens),
+      String(eosId),
+    ),
   };
 }
 
-function build(source: string, file: string, config: Readonly<Record<string, unknown>>): Tokenizer {
-  let json: unknown;
+function build(json: object, file: string, config: Readonly<Record<string, unknown>>): Tokenizer {
   try {
-    json = JSON.parse(source);
-  } catch (error) {
-    throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
-  }
-  try {
-    return new TokenizerClass(json as object, config);
+    const tokenizer = new TokenizerClass(json, config);
+    useCharsmaps(tokenizer.normalizer);
+    return tokenizer;
   } catch (error) {
     throw new UserError(`${file}: not a tokenizer that can be read: ${(error as Error).message}`);
   }
 }
 
-async function optionalObject(file: string): Promise<Record<string, unknown>> {
-  if (!existsSync(file)) return {};
-  const json = await readJson(file);
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new UserError(`${file}: must hold a JSON object`);
-  return json as Record<string, unknown>;
+/** The library takes every SentencePiece map of letters for NFKC: ours are applied as they are. */
+function useCharsmaps(normalizer: Normalizer | null | undefined): void {
+  if (!normalizer) return;
+  normalizer.normalizers?.forEach(useCharsmaps);
+  const map = normalizer.charsmap;
+  if (typeof map === 'string' && map !== '') normalizer.normalize = charsmap(Buffer.from(map, 'base64'));
 }
 
 /** What the template puts before a text: what `encode` with special tokens has in front of the plain ids. */
@@ -102,14 +111,15 @@ function templateBos(encode: (text: string, specialTokens: boolean) => number[])
 async function findEos(
   folder: string,
   config: Readonly<Record<string, unknown>>,
+  file: string,
   idOf: (content: string) => number | undefined,
   size: number,
 ): Promise<number> {
-  const declared = config.eos_token as string | { content?: string } | null | undefined;
-  const content = typeof declared === 'object' ? declared?.content : declared;
+  const content = tokenText(config.eos_token);
   if (content !== undefined) {
     const id = idOf(content);
-    if (id === undefined) throw new UserError(`${join(folder, 'tokenizer_config.json')}: eos_token "${content}" is not in tokenizer.json`);
+    if (id === undefined)
+      throw new UserError(`${join(folder, 'tokenizer_config.json')}: eos_token ${JSON.stringify(content)} is not in ${basename(file)}`);
     return id;
   }
   for (const name of ['generation_config.json', 'config.json']) {

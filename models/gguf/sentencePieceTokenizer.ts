@@ -1,7 +1,6 @@
+import { sentencePieceBpe, sentencePieceDecoder, UNDERLINE } from '../tokenizers/sentencePieceParts';
 import { mergesFromScores } from './mergesFromScores';
 import { splitMerges, vocabularyIds, vocabularyObject, type GgufVocabulary, type TokenizerPipeline } from './vocabulary';
-
-const UNDERLINE = '▁';
 
 /**
  * Gemma's tokenizer: SentencePiece BPE with byte fallback and no space put in front. Two things are not as the metadata say:
@@ -15,7 +14,7 @@ export function gemmaPipeline({ metadata, tokens }: GgufVocabulary): TokenizerPi
     normalizer: { type: 'Replace', pattern: { String: ' ' }, content: UNDERLINE },
     preTokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false },
     decoder: sentencePieceDecoder(false),
-    model: bpe(ids, merges, unknown === undefined ? null : tokens[unknown]),
+    model: sentencePieceBpe(vocabularyObject(ids), merges, unknown === undefined ? null : tokens[unknown]),
     ids,
     isControl: () => true,
     addBosByDefault: true,
@@ -37,36 +36,9 @@ export function llamaPipeline({ metadata, tokens }: GgufVocabulary): TokenizerPi
     normalizer: null,
     preTokenizer: { type: 'Metaspace', replacement: UNDERLINE, prepend_scheme: prefix ? 'first' : 'never', split: false },
     decoder: sentencePieceDecoder(prefix),
-    model: bpe(ids, merges, unknown === undefined ? null : tokens[unknown]),
+    model: sentencePieceBpe(vocabularyObject(ids), merges, unknown === undefined ? null : tokens[unknown]),
     ids,
     isControl: () => true,
     addBosByDefault: true,
-  };
-}
-
-function bpe(ids: ReadonlyMap<string, number>, merges: [string, string][], unknown: string | null): Record<string, unknown> {
-  return {
-    type: 'BPE',
-    dropout: null,
-    unk_token: unknown,
-    continuing_subword_prefix: null,
-    end_of_word_suffix: null,
-    fuse_unk: true,
-    byte_fallback: true,
-    ignore_merges: false,
-    vocab: vocabularyObject(ids),
-    merges,
-  };
-}
-
-function sentencePieceDecoder(stripFirstSpace: boolean): object {
-  return {
-    type: 'Sequence',
-    decoders: [
-      { type: 'Replace', pattern: { String: UNDERLINE }, content: ' ' },
-      { type: 'ByteFallback' },
-      { type: 'Fuse' },
-      ...(stripFirstSpace ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
-    ],
   };
 }

@@ -1,5 +1,6 @@
 import { UserError } from '../../util/errors';
 import { lookup } from '../../util/suggest';
+import { templateProcessing } from '../tokenizers/templateProcessing';
 import { byteLevelPipeline } from './byteLevelTokenizer';
 import type { Metadata } from './metadata';
 import { gemmaPipeline, llamaPipeline } from './sentencePieceTokenizer';
@@ -61,7 +62,7 @@ export function buildTokenizer(metadata: Metadata, architecture: string, rows: n
       added_tokens: addedTokens(tokens, types, pipeline, Object.values(specialTokens)),
       normalizer: pipeline.normalizer,
       pre_tokenizer: pipeline.preTokenizer,
-      post_processor: template(addBos ? [tokens[bos], bos] : undefined, addEos ? [tokens[eos], eos] : undefined),
+      post_processor: templateProcessing(addBos ? [tokens[bos], bos] : undefined, addEos ? [tokens[eos], eos] : undefined),
       decoder: pipeline.decoder,
       model: pipeline.model,
     },
@@ -97,20 +98,4 @@ function addedTokens(
       added.push({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: isSpecial });
   }
   return added;
-}
-
-/** The tokens put around one text, and around a pair of texts. */
-function template(bos: [string, number] | undefined, eos: [string, number] | undefined): object {
-  const around = (id: 'A' | 'B', type: number): object[] => [
-    ...(bos ? [{ SpecialToken: { id: bos[0], type_id: type } }] : []),
-    { Sequence: { id, type_id: type } },
-    ...(eos ? [{ SpecialToken: { id: eos[0], type_id: type } }] : []),
-  ];
-  const used = [bos, eos].filter((token) => token !== undefined);
-  return {
-    type: 'TemplateProcessing',
-    single: around('A', 0),
-    pair: [...around('A', 0), ...around('B', 1)],
-    special_tokens: Object.fromEntries(used.map(([token, id]) => [token, { id: token, ids: [id], tokens: [token] }])),
-  };
 }

@@ -125,6 +125,46 @@ describe('identity', () => {
   });
 });
 
+describe("PyTorch's own files hold the same model", () => {
+  const torchGoldens = join(goldenModels, '..', 'torch');
+
+  /** A golden model's folder with its safetensors taken out. */
+  async function withoutSafetensors(name: string): Promise<void> {
+    await cp(join(goldenModels, name), folder, { recursive: true });
+    for (const file of await readdir(folder)) if (/^model.*safetensors/.test(file)) await rm(join(folder, file));
+  }
+
+  async function expectSameLogits(name: string): Promise<void> {
+    const { sequences } = await readGolden(name);
+    const original = await load(join(goldenModels, name));
+    const pickled = await load(folder);
+    expect(packedLogits(pickled, sequences)).toEqual(packedLogits(original, sequences));
+    expect(pickled.contentHash).not.toBe(original.contentHash);
+    disposeModel(original);
+    disposeModel(pickled);
+  }
+
+  test('in one file of the old format, a head over the storage of the embedding', async () => {
+    await withoutSafetensors('gpt2-old-names');
+    await cp(join(torchGoldens, 'gpt2-old-names.bin'), join(folder, 'pytorch_model.bin'));
+    await expectSameLogits('gpt2-old-names');
+  });
+
+  test('in zip shards of float16 with their index', async () => {
+    await withoutSafetensors('gpt2-switched');
+    await cp(join(torchGoldens, 'gpt2-switched'), folder, { recursive: true });
+    await expectSameLogits('gpt2-switched');
+    await rm(join(folder, 'pytorch_model-00002-of-00002.bin'));
+    expect(await message()).toMatch(/pytorch_model.bin.index.json: names pytorch_model-00002-of-00002.bin, which is not in the folder/);
+  });
+
+  test('safetensors beside them come first', async () => {
+    await altered('gpt2', () => {});
+    await writeFile(join(folder, 'pytorch_model.bin'), 'damaged');
+    disposeModel(await load(folder));
+  });
+});
+
 describe('bad weights', () => {
   test('missing', async () => {
     await altered(
@@ -132,7 +172,7 @@ describe('bad weights', () => {
       () => {},
       (list) => list.filter(({ name }) => !name.endsWith('h.1.ln_1.bias')),
     );
-    expect(await message()).toBe(`${folder}: weight transformer.h.1.ln_1.bias [12] is missing from its safetensors files`);
+    expect(await message()).toBe(`${folder}: weight transformer.h.1.ln_1.bias [12] is missing from its files`);
   });
 
   test('unknown', async () => {
@@ -172,12 +212,21 @@ describe('bad weights', () => {
     expect(await message()).toMatch(/weight_map is missing or empty/);
   });
 
-  test('not there at all, or pickled', async () => {
+  test('an index that says otherwise than its files', async () => {
+    await altered('gpt2-switched', () => {});
+    const index = join(folder, 'model.safetensors.index.json');
+    const json = JSON.parse(await readFile(index, 'utf8')) as { weight_map: Record<string, string> };
+    json.weight_map['transformer.ln_f.bias'] = 'model-00001-of-00003.safetensors';
+    await writeFile(index, JSON.stringify(json));
+    expect(await message()).toMatch(/says that model-00001-of-00003.safetensors holds the tensor transformer.ln_f.bias, which it does not/);
+  });
+
+  test('not there at all', async () => {
     await altered('gpt2', () => {});
     await rm(join(folder, 'model.safetensors'));
-    expect(await message()).toBe(`${folder}: holds neither model.safetensors nor model.safetensors.index.json`);
-    await writeFile(join(folder, 'pytorch_model.bin'), '');
-    expect(await message()).toMatch(/holds pytorch_model.bin but no model.safetensors/);
+    expect(await message()).toBe(
+      `${folder}: holds no weights; it must hold one of model.safetensors, model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json`,
+    );
   });
 
   test('truncated', async () => {

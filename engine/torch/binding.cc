@@ -7,6 +7,7 @@
 // All state belongs to one Node-API instance: jest loads the addon once a test file.
 
 #include <ATen/ATen.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
@@ -27,6 +28,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "cudaDriver.h"
+#include "packedAttention.h"
 
 namespace {
 
@@ -540,10 +544,48 @@ napi_value ensureGrad(napi_env env, State* state, size_t, napi_value* args) {
   return makeInt(env, store(state, tensor.grad()));
 }
 
+// ---- attention ----
+
+/**
+ * packedAttention(q, k, v, keyRows, keyUses, queryStarts, keyStarts, longestQuery, longestKey, scale, window): the slot of [T, H, D].
+ * Missing keyRows and keyUses: the keys are the rows as they stand.
+ */
+napi_value packedAttention(napi_env env, State* state, size_t, napi_value* args) {
+  const auto tensor = [&](int i, const char* what) { return tensorAt(env, state, args[i], what); };
+  const bool gather = !isMissing(env, args[3]);
+  const packed::Index index{gather ? tensor(3, "keyRows") : at::Tensor(), gather ? tensor(4, "keyUses") : at::Tensor(),
+                            tensor(5, "queryStarts"), tensor(6, "keyStarts"), toInt(env, args[7], "longestQuery"), toInt(env, args[8], "longestKey"),
+                            toNumber(env, args[9], "scale"), toInt(env, args[10], "window")};
+  return makeInt(env, store(state, packed::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
+}
+
 // ---- the machine ----
 
 napi_value cudaDevices(napi_env env, State*, size_t, napi_value*) {
   return makeInt(env, at::globalContext().hasCUDA() ? static_cast<int64_t>(at::detail::getCUDAHooks().deviceCount()) : 0);
+}
+
+/** capability(device): a GPU's compute capability times ten. */
+napi_value capability(napi_env env, State* state, size_t, napi_value* args) {
+  const c10::Device device = deviceOf(env, state, args[0]);
+  return makeInt(env, cuda::capability(device.index() < 0 ? 0 : device.index()));
+}
+
+/** peakMemory(device): the most bytes that a GPU's tensors took at a time since the last call (torch's `max_memory_allocated`). */
+napi_value peakMemory(napi_env env, State* state, size_t, napi_value* args) {
+  const c10::Device device = deviceOf(env, state, args[0]);
+  if (device.is_cpu()) fail("internal: only a GPU's memory is counted");
+  const auto stats = at::accelerator::getDeviceStats(device.index());
+  at::accelerator::resetPeakStats(device.index());
+  return makeInt(env, stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak);
+}
+
+/** tf32(on): whether a GPU's float32 matrix products may round their factors to 10 bits of mantissa. */
+napi_value tf32(napi_env env, State*, size_t, napi_value* args) {
+  at::globalContext().setAllowTF32CuBLAS(toBool(env, args[0], "on"));
+  napi_value value;
+  napi_get_boolean(env, at::globalContext().allowTF32CuBLAS(), &value);
+  return value;
 }
 
 napi_value threads(napi_env env, State*, size_t count, napi_value* args) {
@@ -624,7 +666,11 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<backward, 3>(env, exports, "backward");
   define<takeGrad, 1>(env, exports, "takeGrad");
   define<ensureGrad, 1>(env, exports, "ensureGrad");
+  define<packedAttention, 11>(env, exports, "packedAttention");
   define<cudaDevices, 0>(env, exports, "cudaDevices");
+  define<capability, 1>(env, exports, "capability");
+  define<peakMemory, 1>(env, exports, "peakMemory");
+  define<tf32, 1>(env, exports, "tf32");
   define<threads, 0>(env, exports, "threads");
   define<seed, 1>(env, exports, "seed");
   return exports;

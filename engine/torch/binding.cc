@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "cudaDriver.h"
+#include "onePassUpdate.h"
 #include "packedAttention.h"
 
 namespace {
@@ -65,6 +66,7 @@ struct State {
   double* scalars = nullptr;
   napi_ref metaRef = nullptr;
   napi_ref scalarsRef = nullptr;
+  update::Kernels updateKernels;
   int64_t live = 0;
   int64_t calls = 0;
   // the device named last: naming it again parses nothing
@@ -559,6 +561,33 @@ napi_value packedAttention(napi_env env, State* state, size_t, napi_value* args)
   return makeInt(env, store(state, packed::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
 }
 
+// ---- optimizers ----
+
+/** compileUpdate(CUDA source, device): makes `onePassUpdate` ready on a GPU. */
+napi_value compileUpdate(napi_env env, State* state, size_t, napi_value* args) {
+  const c10::Device device = deviceOf(env, state, args[1]);
+  state->updateKernels[device.index()] = update::compiled(toString(env, args[0], "source"), device);
+  return undefined(env);
+}
+
+/** onePassUpdate(masters, gradients, firsts, seconds, copies, norm, settings in their order): lists of slots, empty or null inside where there is none. */
+napi_value onePassUpdate(napi_env env, State* state, size_t, napi_value* args) {
+  const auto list = [&](int i, const char* what) {
+    std::vector<at::Tensor> tensors(listLength(env, args[i], what));
+    for (uint32_t j = 0; j < tensors.size(); j++) {
+      const napi_value item = element(env, args[i], j);
+      if (!isMissing(env, item)) tensors[j] = tensorAt(env, state, item, what);
+    }
+    return tensors;
+  };
+  const auto number = [&](uint32_t i) { return static_cast<float>(toNumber(env, element(env, args[6], i), "settings")); };
+  if (listLength(env, args[6], "settings") != 11) fail("internal: an update has 11 settings");
+  const update::Settings settings{static_cast<int>(number(0)), number(1), number(2), number(3), number(4), number(5), number(6), number(7), number(8), number(9), number(10)};
+  update::run({list(0, "masters"), list(1, "gradients"), list(2, "firsts"), list(3, "seconds"), list(4, "copies")},
+              tensorAt(env, state, args[5], "norm"), settings, state->updateKernels);
+  return undefined(env);
+}
+
 // ---- the machine ----
 
 napi_value cudaDevices(napi_env env, State*, size_t, napi_value*) {
@@ -667,6 +696,8 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<takeGrad, 1>(env, exports, "takeGrad");
   define<ensureGrad, 1>(env, exports, "ensureGrad");
   define<packedAttention, 11>(env, exports, "packedAttention");
+  define<compileUpdate, 2>(env, exports, "compileUpdate");
+  define<onePassUpdate, 7>(env, exports, "onePassUpdate");
   define<cudaDevices, 0>(env, exports, "cudaDevices");
   define<capability, 1>(env, exports, "capability");
   define<peakMemory, 1>(env, exports, "peakMemory");

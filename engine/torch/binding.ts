@@ -33,6 +33,16 @@ export interface Binding {
     scale: number,
     window: number,
   ): Slot;
+  compileUpdate(source: string, device: string): void;
+  onePassUpdate(
+    masters: readonly Slot[],
+    gradients: readonly Slot[],
+    firsts: readonly Slot[],
+    seconds: readonly Slot[],
+    copies: readonly (Slot | undefined)[],
+    norm: Slot,
+    settings: readonly number[],
+  ): void;
   cudaDevices(): number;
   capability(device: string): number;
   peakMemory(device: string): number;

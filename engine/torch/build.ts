@@ -38,7 +38,7 @@ function planBuild(torch: Torch, source = join(packageRoot(), 'engine/torch/bind
     ...['-ltorch', '-ltorch_cpu', '-lc10', '-ldl', `-Wl,-rpath,${lib}`],
   ];
   const headers = readdirSync(dirname(source))
-    .filter((name) => name.endsWith('.h'))
+    .filter((name) => /\.(h|cu)$/.test(name))
     .sort()
     .map((name) => join(dirname(source), name));
   const hash = contentHash(

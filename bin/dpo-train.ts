@@ -27,8 +27,8 @@ async function main(): Promise<void> {
   await checkRunFolder(config);
   const { startEngine } = require('../engine/startEngine') as typeof import('../engine/startEngine');
   const { runTraining } = require('../trainer/runTraining') as typeof import('../trainer/runTraining');
-  const { engine, device, precision } = config;
-  const started = await startEngine({ engine, device: device as 'auto', precision });
+  const { engine, device, precision, tf32 } = config;
+  const started = await startEngine({ engine, device, precision, tf32 });
   print(started.description);
 
   const { progress, stop } = cliProgress();

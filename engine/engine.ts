@@ -41,6 +41,8 @@ export interface Engine {
    * Outside `valueAndGrads` it is `f(...inputs)`.
    */
   recomputed<I extends tf.Tensor[], O extends tf.Tensor>(f: (...inputs: I) => O, inputs: I): O;
+  /** The most bytes of the device's memory that tensors took at a time since the last call; only on GPUs, which count them. */
+  peakMemory?(): number;
 }
 
 let active: Engine | undefined;

@@ -13,5 +13,6 @@ export const engineOptions = (cached: string) => ({
     .enum(['float32', 'bf16'])
     .default('float32')
     .describe('precision of the computation; trained weights stay float32 beside it'),
+  tf32: z.boolean().default(false).describe('float32 matrix products on NVIDIA GPUs round their factors to TF32: faster, less exact'),
   cache: z.string().min(1).default(defaultCacheFolder).describe(`folder for ${cached}`),
 });

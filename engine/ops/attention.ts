@@ -31,6 +31,20 @@ export interface AttentionOptions {
   alibiSlopes?: readonly number[];
 }
 
+/** A layout as cumulative lengths, for kernels that take them. */
+export interface PackedLengths {
+  /** int32 [S + 1]: where each segment's queries, and its keys, begin; the last is their number. */
+  queryStarts: tf.Tensor1D;
+  keyStarts: tf.Tensor1D;
+  /** int32 [K]: the layout's `keyRows`; none where those are all rows in order. */
+  keyRows?: tf.Tensor1D;
+  /** int32 [T, M]: the places of row t in `keyRows`, filled up with K. */
+  keyUses?: tf.Tensor2D;
+}
+
+/** The layout's cumulative lengths where the engine has a kernel for them; undefined elsewhere. */
+const packedLengths = fused('packedLengths', (_layout: AttentionLayout): PackedLengths | undefined => undefined);
+
 /** A layout on the engine's device, made once a batch and used by every layer. */
 export interface AttentionIndex {
   layout: AttentionLayout;
@@ -45,9 +59,10 @@ export interface AttentionIndex {
   results: tf.Tensor1D;
   /**
    * Additive masks float32 [S, 1, longestQuery, longestKey] by window (0: none): 0 where seen, MASKED elsewhere. With ALiBi
-   * [S, H, longestQuery, longestKey], the biases in them.
+   * [S, H, longestQuery, longestKey], the biases in them. None where `lengths` serve: see `maskFor`.
    */
   masks: ReadonlyMap<number, tf.Tensor4D>;
+  lengths?: PackedLengths;
   alibiSlopes?: readonly number[];
 }
 
@@ -73,8 +88,9 @@ export function attentionIndex(layout: AttentionLayout, windows: readonly number
     }
     for (let i = 0; i < layout.keyLengths[s]; i++, k++) keys[s * longestKey + i] = layout.keyRows[k];
   }
+  const lengths = alibiSlopes ? undefined : packedLengths(layout);
   // a window that no segment outgrows is full attention
-  const effective = [...new Set([0, ...windows])];
+  const effective = lengths ? [] : [...new Set([0, ...windows])];
   const masks = new Map<number, tf.Tensor4D>();
   for (const window of effective) {
     const full = masks.get(0);
@@ -89,6 +105,7 @@ export function attentionIndex(layout: AttentionLayout, windows: readonly number
     keys: tf.tensor1d(keys, 'int32'),
     results: tf.tensor1d(results, 'int32'),
     masks,
+    ...(lengths && { lengths }),
     ...(alibiSlopes && { alibiSlopes }),
   };
 }
@@ -121,9 +138,25 @@ function packedMask(
   });
 }
 
+/** The masks of the last index that had to do without its lengths: one index's at a time, until another needs its own. */
+let late: { index: AttentionIndex; masks: Map<number, tf.Tensor4D> } | undefined;
+
+/** A mask for the layer that an index's lengths cannot serve (a soft cap, an odd head width). */
+function lateMask(index: AttentionIndex, window: number): tf.Tensor4D {
+  if (late?.index !== index) {
+    if (late) tf.dispose([...late.masks.values()]);
+    late = { index, masks: new Map() };
+  }
+  const mask = late.masks.get(window) ?? tf.keep(packedMask(index.layout, index.segments, index.longestQuery, index.longestKey, window));
+  late.masks.set(window, mask);
+  return mask;
+}
+
 /** The mask that a call needs. @throws where the index was made for other layers: a bug of ours */
-export function maskFor({ masks, alibiSlopes }: AttentionIndex, options: AttentionOptions): tf.Tensor4D {
-  const mask = masks.get(options.window ?? 0);
+export function maskFor(index: AttentionIndex, options: AttentionOptions): tf.Tensor4D {
+  const { masks, alibiSlopes, lengths } = index;
+  const window = options.window ?? 0;
+  const mask = lengths ? lateMask(index, window) : masks.get(window);
   if (!mask) throw new Error(`internal: no mask for window ${options.window}; name it to attentionIndex`);
   if (alibiSlopes !== options.alibiSlopes) throw new Error('internal: the masks hold other ALiBi slopes than the layer asks for');
   return mask;
@@ -131,7 +164,11 @@ export function maskFor({ masks, alibiSlopes }: AttentionIndex, options: Attenti
 
 /** Frees what `attentionIndex` uploaded. */
 export function disposeAttentionIndex(index: AttentionIndex): void {
-  tf.dispose([index.queries, index.keys, index.results, ...new Set(index.masks.values())]);
+  const { queries, keys, results, masks, lengths } = index;
+  tf.dispose([queries, keys, results, ...new Set(masks.values()), ...Object.values(lengths ?? {})]);
+  if (late?.index !== index) return;
+  tf.dispose([...late.masks.values()]);
+  late = undefined;
 }
 
 /** [.., Hk, .., ..] → [.., Hk * groups, .., ..] along axis 1: each key/value head serves `groups` query heads in a row. */

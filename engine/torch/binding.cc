@@ -7,6 +7,7 @@
 // All state belongs to one Node-API instance: jest loads the addon once a test file.
 
 #include <ATen/ATen.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
@@ -27,6 +28,10 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "cudaDriver.h"
+#include "onePassUpdate.h"
+#include "packedAttention.h"
 
 namespace {
 
@@ -61,6 +66,7 @@ struct State {
   double* scalars = nullptr;
   napi_ref metaRef = nullptr;
   napi_ref scalarsRef = nullptr;
+  update::Kernels updateKernels;
   int64_t live = 0;
   int64_t calls = 0;
   // the device named last: naming it again parses nothing
@@ -540,10 +546,75 @@ napi_value ensureGrad(napi_env env, State* state, size_t, napi_value* args) {
   return makeInt(env, store(state, tensor.grad()));
 }
 
+// ---- attention ----
+
+/**
+ * packedAttention(q, k, v, keyRows, keyUses, queryStarts, keyStarts, longestQuery, longestKey, scale, window): the slot of [T, H, D].
+ * Missing keyRows and keyUses: the keys are the rows as they stand.
+ */
+napi_value packedAttention(napi_env env, State* state, size_t, napi_value* args) {
+  const auto tensor = [&](int i, const char* what) { return tensorAt(env, state, args[i], what); };
+  const bool gather = !isMissing(env, args[3]);
+  const packed::Index index{gather ? tensor(3, "keyRows") : at::Tensor(), gather ? tensor(4, "keyUses") : at::Tensor(),
+                            tensor(5, "queryStarts"), tensor(6, "keyStarts"), toInt(env, args[7], "longestQuery"), toInt(env, args[8], "longestKey"),
+                            toNumber(env, args[9], "scale"), toInt(env, args[10], "window")};
+  return makeInt(env, store(state, packed::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
+}
+
+// ---- optimizers ----
+
+/** compileUpdate(CUDA source, device): makes `onePassUpdate` ready on a GPU. */
+napi_value compileUpdate(napi_env env, State* state, size_t, napi_value* args) {
+  const c10::Device device = deviceOf(env, state, args[1]);
+  state->updateKernels[device.index()] = update::compiled(toString(env, args[0], "source"), device);
+  return undefined(env);
+}
+
+/** onePassUpdate(masters, gradients, firsts, seconds, copies, norm, settings in their order): lists of slots, empty or null inside where there is none. */
+napi_value onePassUpdate(napi_env env, State* state, size_t, napi_value* args) {
+  const auto list = [&](int i, const char* what) {
+    std::vector<at::Tensor> tensors(listLength(env, args[i], what));
+    for (uint32_t j = 0; j < tensors.size(); j++) {
+      const napi_value item = element(env, args[i], j);
+      if (!isMissing(env, item)) tensors[j] = tensorAt(env, state, item, what);
+    }
+    return tensors;
+  };
+  const auto number = [&](uint32_t i) { return static_cast<float>(toNumber(env, element(env, args[6], i), "settings")); };
+  if (listLength(env, args[6], "settings") != 11) fail("internal: an update has 11 settings");
+  const update::Settings settings{static_cast<int>(number(0)), number(1), number(2), number(3), number(4), number(5), number(6), number(7), number(8), number(9), number(10)};
+  update::run({list(0, "masters"), list(1, "gradients"), list(2, "firsts"), list(3, "seconds"), list(4, "copies")},
+              tensorAt(env, state, args[5], "norm"), settings, state->updateKernels);
+  return undefined(env);
+}
+
 // ---- the machine ----
 
 napi_value cudaDevices(napi_env env, State*, size_t, napi_value*) {
   return makeInt(env, at::globalContext().hasCUDA() ? static_cast<int64_t>(at::detail::getCUDAHooks().deviceCount()) : 0);
+}
+
+/** capability(device): a GPU's compute capability times ten. */
+napi_value capability(napi_env env, State* state, size_t, napi_value* args) {
+  const c10::Device device = deviceOf(env, state, args[0]);
+  return makeInt(env, cuda::capability(device.index() < 0 ? 0 : device.index()));
+}
+
+/** peakMemory(device): the most bytes that a GPU's tensors took at a time since the last call (torch's `max_memory_allocated`). */
+napi_value peakMemory(napi_env env, State* state, size_t, napi_value* args) {
+  const c10::Device device = deviceOf(env, state, args[0]);
+  if (device.is_cpu()) fail("internal: only a GPU's memory is counted");
+  const auto stats = at::accelerator::getDeviceStats(device.index());
+  at::accelerator::resetPeakStats(device.index());
+  return makeInt(env, stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak);
+}
+
+/** tf32(on): whether a GPU's float32 matrix products may round their factors to 10 bits of mantissa. */
+napi_value tf32(napi_env env, State*, size_t, napi_value* args) {
+  at::globalContext().setAllowTF32CuBLAS(toBool(env, args[0], "on"));
+  napi_value value;
+  napi_get_boolean(env, at::globalContext().allowTF32CuBLAS(), &value);
+  return value;
 }
 
 napi_value threads(napi_env env, State*, size_t count, napi_value* args) {
@@ -624,7 +695,13 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<backward, 3>(env, exports, "backward");
   define<takeGrad, 1>(env, exports, "takeGrad");
   define<ensureGrad, 1>(env, exports, "ensureGrad");
+  define<packedAttention, 11>(env, exports, "packedAttention");
+  define<compileUpdate, 2>(env, exports, "compileUpdate");
+  define<onePassUpdate, 7>(env, exports, "onePassUpdate");
   define<cudaDevices, 0>(env, exports, "cudaDevices");
+  define<capability, 1>(env, exports, "capability");
+  define<peakMemory, 1>(env, exports, "peakMemory");
+  define<tf32, 1>(env, exports, "tf32");
   define<threads, 0>(env, exports, "threads");
   define<seed, 1>(env, exports, "seed");
   return exports;

@@ -20,7 +20,33 @@ export interface Binding {
   backward(roots: readonly Slot[], gradients: readonly Slot[] | null, keepGraph: boolean): void;
   takeGrad(slot: Slot): Slot | -1;
   ensureGrad(slot: Slot): Slot;
+  packedAttention(
+    q: Slot,
+    k: Slot,
+    v: Slot,
+    keyRows: Slot | undefined,
+    keyUses: Slot | undefined,
+    queryStarts: Slot,
+    keyStarts: Slot,
+    longestQuery: number,
+    longestKey: number,
+    scale: number,
+    window: number,
+  ): Slot;
+  compileUpdate(source: string, device: string): void;
+  onePassUpdate(
+    masters: readonly Slot[],
+    gradients: readonly Slot[],
+    firsts: readonly Slot[],
+    seconds: readonly Slot[],
+    copies: readonly (Slot | undefined)[],
+    norm: Slot,
+    settings: readonly number[],
+  ): void;
   cudaDevices(): number;
+  capability(device: string): number;
+  peakMemory(device: string): number;
+  tf32(on: boolean): boolean;
   threads(count?: number): number;
   seed(seed: number): void;
 }

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../../util/errors';
@@ -35,9 +35,19 @@ function planBuild(torch: Torch, source = join(packageRoot(), 'engine/torch/bind
     source,
     `-L${lib}`,
     ...(torch.cuda ? ['-Wl,--no-as-needed', '-ltorch_cuda', '-lc10_cuda'] : []),
-    ...['-ltorch', '-ltorch_cpu', '-lc10', `-Wl,-rpath,${lib}`],
+    ...['-ltorch', '-ltorch_cpu', '-lc10', '-ldl', `-Wl,-rpath,${lib}`],
   ];
-  const hash = contentHash(readFileSync(source), ...args, torch.version, process.platform, process.arch).slice(0, 16);
+  const headers = readdirSync(dirname(source))
+    .filter((name) => /\.(h|cu)$/.test(name))
+    .sort()
+    .map((name) => join(dirname(source), name));
+  const hash = contentHash(
+    ...[source, ...headers].map((file) => readFileSync(file)),
+    ...args,
+    torch.version,
+    process.platform,
+    process.arch,
+  ).slice(0, 16);
   return { source, target: join(packageRoot(), 'build', `torch-${torch.version}-${hash}.node`), args };
 }
 

@@ -1,8 +1,16 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type ActivationName } from '../ops/activations';
-import { type AttentionIndex, type AttentionOptions, cachedAttention, maskFor, packedAttention } from '../ops/attention';
+import {
+  type AttentionIndex,
+  type AttentionLayout,
+  type AttentionOptions,
+  cachedAttention,
+  maskFor,
+  packedAttention,
+} from '../ops/attention';
 import type { TorchBackend } from './backend';
 import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped } from './binding';
+import { attendByLengths, hasFlash, servesLengths, uploadLengths } from './packedLengths';
 import { embeddingRows, gradientMode, withoutRecording } from './recorder';
 
 const op = {
@@ -137,14 +145,19 @@ export function fusedKernels(backend: TorchBackend) {
         return like(op.cat([op.sub(op.mul(a, c), op.mul(b, s)), op.add(op.mul(b, c), op.mul(a, s))], 2), slot(x));
       }),
 
+    packedLengths: (layout: AttentionLayout) => (hasFlash(backend) ? uploadLengths(backend, layout) : undefined),
+
     packedAttention: (q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, index: AttentionIndex, options: AttentionOptions): tf.Tensor3D => {
       // scaled_dot_product_attention knows no soft cap
       if (options.softcap) return packedAttention.plain(q, k, v, index, options);
+      const query = slot(q);
+      if (servesLengths(backend, query, index, options))
+        return give(() => attendByLengths(backend, query, like(slot(k), query), like(slot(v), query), index, options));
+      const mask = maskFor(index, options);
       return give(() => {
         const { segments, longestQuery, longestKey } = index;
         const [, heads, width] = q.shape;
         const groups = heads / k.shape[1];
-        const mask = maskFor(index, options);
         const queries = segmented(q, index.queries, segments, longestQuery);
         const keys = shared(segmented(k, index.keys, segments, longestKey), groups);
         const values = shared(segmented(v, index.keys, segments, longestKey), groups);

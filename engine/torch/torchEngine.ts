@@ -18,9 +18,10 @@ let registered: TorchBackend | undefined;
 /**
  * Starts libtorch as tfjs's backend `torch`.
  * @param device `cpu` or `cuda:N`
+ * @param tf32 whether a GPU's float32 matrix products may round their factors to TF32
  * @throws UserError where torch or its addon is missing, or the device is not there
  */
-export async function torchEngine(device: string, precision: Precision): Promise<Engine> {
+export async function torchEngine(device: string, precision: Precision, tf32 = false): Promise<Engine> {
   const torch = locateTorch();
   const binding = loadBinding(bindingPath(torch));
   if (registered && (registered.device !== device || registered.precision !== precision))
@@ -33,17 +34,19 @@ export async function torchEngine(device: string, precision: Precision): Promise
     registerFused('torch', { ...fusedKernels(backend), ...headKernel(backend), ...updateKernels(backend) });
   }
   const backend = registered;
+  if (device !== 'cpu') binding.tf32(tf32);
   await tf.setBackend('torch');
   const workers = device === 'cpu' ? `, ${binding.threads()} threads` : '';
   return {
     name: 'torch',
     device,
     precision,
-    description: `torch ${torch.version} on ${device}${workers}, ${precision}`,
+    description: `torch ${torch.version} on ${device}${workers}, ${precision}${tf32 ? ' with TF32' : ''}`,
     parameter: (values, shape, trainable) => parameter(backend, values, shape, trainable),
     readParameter: (weight) => backend.readFloats(backend.masterOf(weight)),
     valueAndGrads: (f, weights) => valueAndGrads(backend, f, weights),
     recomputed: (f, inputs) => recomputed(backend, f, inputs),
+    ...(device === 'cpu' ? {} : { peakMemory: () => binding.peakMemory(device) }),
   };
 }
 

@@ -1,0 +1,70 @@
+import type * as tf from '@tensorflow/tfjs-core';
+import type { AttentionIndex, AttentionLayout, AttentionOptions, PackedLengths } from '../ops/attention';
+import type { TorchBackend } from './backend';
+import { type Slot, describe, scalarType, torch, track } from './binding';
+
+/** Compute capability from which FlashAttention runs: Ampere. */
+const FLASH_CAPABILITY = 80;
+
+/** FlashAttention's widest head. */
+const FLASH_WIDTH = 256;
+
+const isIdentity = (rows: Int32Array, length: number): boolean => rows.length === length && rows.every((row, i) => row === i);
+
+function starts(lengths: Int32Array): Int32Array {
+  const sums = new Int32Array(lengths.length + 1);
+  lengths.forEach((length, i) => (sums[i + 1] = sums[i] + length));
+  return sums;
+}
+
+/** [T, M], M the most uses of a row: where row t stands in `keyRows`, and `keyRows.length` where it has fewer uses. */
+export function usesOfRows(keyRows: Int32Array, rows: number): { uses: Int32Array; most: number } {
+  const counts = new Int32Array(rows);
+  for (const row of keyRows) counts[row]++;
+  const most = counts.reduce((a, b) => Math.max(a, b), 1);
+  const uses = new Int32Array(rows * most).fill(keyRows.length);
+  counts.fill(0);
+  keyRows.forEach((row, place) => (uses[row * most + counts[row]++] = place));
+  return { uses, most };
+}
+
+/** Uploads a layout as cumulative lengths; undefined where queries are not in the order of their rows. */
+export function uploadLengths(backend: TorchBackend, layout: AttentionLayout): PackedLengths | undefined {
+  if (!isIdentity(layout.queryRows, layout.rows)) return undefined;
+  const upload = <T extends tf.Tensor>(values: Int32Array, shape: number[], stored: number): T =>
+    backend.tensor(torch().fromBytes(values, scalarType.int32, shape, stored, backend.device));
+  const { uses, most } = usesOfRows(layout.keyRows, layout.rows);
+  const segments = layout.queryLengths.length;
+  return {
+    queryStarts: upload(starts(layout.queryLengths), [segments + 1], scalarType.int32),
+    keyStarts: upload(starts(layout.keyLengths), [segments + 1], scalarType.int32),
+    ...(!isIdentity(layout.keyRows, layout.rows) && {
+      keyRows: upload<tf.Tensor1D>(layout.keyRows, [layout.keyRows.length], scalarType.int64),
+      keyUses: upload<tf.Tensor2D>(uses, [layout.rows, most], scalarType.int64),
+    }),
+  };
+}
+
+/** Whether FlashAttention runs on the backend's device at its precision. */
+export function hasFlash(backend: TorchBackend): boolean {
+  return backend.device !== 'cpu' && backend.floating !== scalarType.float32 && torch().capability(backend.device) >= FLASH_CAPABILITY;
+}
+
+/** Whether `attendByLengths` computes this attention: FlashAttention knows no soft cap, and no gradient with ALiBi. */
+export function servesLengths(backend: TorchBackend, query: Slot, index: AttentionIndex, options: AttentionOptions): boolean {
+  if (!index.lengths || options.softcap || options.alibiSlopes) return false;
+  const { shape, type } = describe(query);
+  // on a CPU, where only tests make lengths, the plain loop over sequences takes any type
+  const fits = type !== scalarType.float32 || backend.device === 'cpu';
+  // one query a sequence takes a path of its own in the kernel, which grouped queries cannot go back through
+  return fits && shape[2] % 8 === 0 && shape[2] <= FLASH_WIDTH && index.longestQuery > 1;
+}
+
+/** Packed attention over cumulative lengths. q [T, H, D], k and v [T, Hk, D] of one type → [T, H, D]. */
+export function attendByLengths(backend: TorchBackend, q: Slot, k: Slot, v: Slot, index: AttentionIndex, options: AttentionOptions): Slot {
+  const { queryStarts, keyStarts, keyRows, keyUses } = index.lengths!;
+  const slot = (tensor: { dataId: object } | undefined): Slot | undefined => tensor && backend.slotOf(tensor);
+  const { longestQuery, longestKey } = index;
+  const rows = [slot(keyRows), slot(keyUses), backend.slotOf(queryStarts), backend.slotOf(keyStarts)] as const;
+  return track(torch().packedAttention(q, k, v, ...rows, longestQuery, longestKey, options.scale, options.window ?? 0));
+}

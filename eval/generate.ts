@@ -114,34 +114,43 @@ function checkPrompts(model: Model, prompts: readonly Int32Array[], maxNewTokens
   });
 }
 
-/** Rows of prompts alike in length, longest first, as many as `batchSize` and memory allow; batches of about equal size. */
+/**
+ * Rows of prompts alike in length, longest first, as many as `batchSize` and memory allow. Batches are of about equal size, and hold
+ * all rows of a prompt where they can: then each prompt is computed once.
+ */
 function planBatches(model: Model, prompts: readonly Int32Array[], options: GenerateOptions): Row[][] {
   const { layers, keyValueHeads, headWidth } = model.config;
   const order = prompts.map((_, index) => index).sort((a, b) => prompts[b].length - prompts[a].length || a - b);
-  const rows = order.flatMap((prompt) =>
+  const wanted = order.map((prompt) =>
     samples(options, prompt).map((sample): Row => {
       const random = randomStream(seedFrom(options.seed, ...options.streamKey(prompt, sample)));
       return { prompt, sample, length: prompts[prompt].length, tokens: [], random, finished: false };
     }),
   );
-  if (rows.length === 0) return [];
-  const equal = Math.ceil(rows.length / Math.ceil(rows.length / options.batchSize));
+  const total = wanted.reduce((sum, { length }) => sum + length, 0);
+  if (total === 0) return [];
+  const equal = Math.ceil(total / Math.ceil(total / options.batchSize));
+  const places = Math.floor(CACHE_AT_ONCE / (layers * 2 * keyValueHeads * headWidth));
   const batches: Row[][] = [];
   let batch: Row[] = [];
-  let promptTokens = 0;
-  for (const row of rows) {
-    const fresh = batch.at(-1)?.prompt !== row.prompt;
-    const cache = (batch.length + 1) * (batch[0] ?? row).length * layers * 2 * keyValueHeads * headWidth;
-    const full = batch.length >= equal || cache > CACHE_AT_ONCE || (fresh && promptTokens + row.length > PROMPT_TOKENS_AT_ONCE);
-    if (full && batch.length > 0) {
-      batches.push(batch);
-      batch = [];
-      promptTokens = 0;
+  let fed = 0;
+  const close = (): void => {
+    if (batch.length > 0) batches.push(batch);
+    batch = [];
+    fed = 0;
+  };
+  for (const rows of wanted) {
+    for (let start = 0; start < rows.length; start += options.batchSize) {
+      const part = rows.slice(start, start + options.batchSize);
+      const [longest, count] = [batch[0]?.length ?? part[0].length, batch.length + part.length];
+      const held = (new Set(batch.map(({ prompt }) => prompt)).size + 1) * longest + count * options.maxNewTokens;
+      const full = batch.length >= equal || count > options.batchSize || held > places || fed + part[0].length > PROMPT_TOKENS_AT_ONCE;
+      if (full) close();
+      batch.push(...part);
+      fed += part[0].length;
     }
-    if (batch.at(-1)?.prompt !== row.prompt) promptTokens += row.length;
-    batch.push(row);
   }
-  if (batch.length > 0) batches.push(batch);
+  close();
   return batches;
 }
 

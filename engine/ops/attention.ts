@@ -211,18 +211,6 @@ export const packedAttention = fused(
 );
 
 /**
- * One new query a row against that row's cached keys and values.
- * @param q [R, H, D]  @param keys [R, Hk, C, D]  @param values [R, Hk, C, D]
- * @param mask additive, [R, 1, 1, C], with ALiBi [R, H, 1, C]: MASKED where a cache place is empty or outside the window
- * @returns [R, H, D]
- */
-export const cachedAttention = fused(
-  'cachedAttention',
-  (q: tf.Tensor3D, keys: tf.Tensor4D, values: tf.Tensor4D, mask: tf.Tensor4D, options: AttentionOptions): tf.Tensor3D =>
-    tf.squeeze(maskedAttention(tf.expandDims(q, 2), keys, values, mask, options), [2]),
-);
-
-/**
  * Writes one place of a cache for every row, and gives the cache back. It may write in place: use the returned tensor alone.
  * @param cache [R, Hk, C, D]  @param place 0 … C-1  @param entry [R, Hk, D]
  */

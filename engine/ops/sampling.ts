@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UserError } from '../../util/errors';
+import { drawTokens, nucleusOf, type Nucleus } from './nucleus';
 
 export interface SamplingOptions {
   /** Logits are divided by it; 0 takes the most probable token. */
@@ -8,23 +9,14 @@ export interface SamplingOptions {
   topP: number;
 }
 
-/** The tokens that a row keeps, most probable first (equal ones by id), with the running sum of their probabilities. */
-export interface Nucleus {
-  tokens: Int32Array;
-  cumulative: Float64Array;
-}
-
 /** How many blocks of a row are looked at first, and how many when those hold too little mass; then the whole row. */
 const BLOCKS = [64, 512];
 /** About as wide a block as makes the maxima few and the blocks small. */
 const BLOCK_WIDTH = 64;
 /** Rows up to this many tokens are read back whole. */
 const SMALL_VOCABULARY = 4096;
-/** Log-probabilities held at once: 64 MiB of them. */
+/** Probabilities held at once: 64 MiB of them. */
 const VALUES_AT_ONCE = 2 ** 24;
-/** A sorting key is a value's 32 ordered bits and then the token's 21: together a whole number that a double holds. */
-const TOKEN_RANGE = 2 ** 21;
-
 /**
  * Draws a token a row by nucleus sampling (Holtzman et al. 2020, arXiv 1904.09751), exactly: the kept set is that of
  * transformers' TemperatureLogitsWarper and TopPLogitsWarper, over the whole vocabulary, the token that crosses `topP`
@@ -51,13 +43,16 @@ export function sampleTopP(
     return result;
   }
   if (options.topP >= 1) return sampleAll(logits, uniforms, options.temperature, rowOf);
-  const kept = nuclei(logits, options);
-  for (let n = 0; n < result.length; n++) result[n] = draw(kept[rowOf(n)], uniforms[n]);
+  const draws: number[][] = Array.from({ length: logits.shape[0] }, () => []);
+  for (let n = 0; n < result.length; n++) draws[rowOf(n)].push(n);
+  eachNucleus(logits, options, (row, nucleus) => {
+    const tokens = drawTokens(
+      nucleus,
+      draws[row].map((n) => uniforms[n]),
+    );
+    draws[row].forEach((n, i) => (result[n] = tokens[i]));
+  });
   return result;
-}
-
-function draw({ tokens, cumulative }: Nucleus, uniform: number): number {
-  return tokens[firstAbove(cumulative, uniform * cumulative[cumulative.length - 1])];
 }
 
 /** The first place whose running sum is above `target`, by bisection; the last where rounding leaves none. */
@@ -71,50 +66,49 @@ function firstAbove(cumulative: ArrayLike<number>, target: number): number {
   return low;
 }
 
+type Visit = (row: number, nucleus: Nucleus) => void;
+
 /**
- * Each row's nucleus. The whole row is read on the device alone, for the log-probabilities and for the maxima of its blocks; the
- * blocks with the largest maxima come back. Every token more probable than the least of those maxima is in them, since a block left out has
- * none above it: the nucleus is known once such tokens hold `topP`. Rows where they hold less are looked at more widely.
+ * Visits each row's nucleus, in any order. The whole row is read on the device alone, for the probabilities and for the maxima of its
+ * blocks; the blocks with the largest maxima come back. Every token more probable than the least of those maxima is in them, since a
+ * block left out has none above it: the nucleus is known once such tokens hold `topP`. Rows where they hold less are looked at more widely.
  * @param logits [R, V]
  */
-export function nuclei(logits: tf.Tensor2D, options: SamplingOptions): Nucleus[] {
+export function eachNucleus(logits: tf.Tensor2D, options: SamplingOptions, visit: Visit): void {
   const [rows, vocabulary] = logits.shape;
-  const kept: Nucleus[] = [];
-  // some rows at a time: the log-probabilities are as large as the logits, and memory touched anew costs more than their arithmetic
+  // some rows at a time: the probabilities are as large as the logits, and memory touched anew costs more than their arithmetic
   const size = Math.max(1, Math.floor(VALUES_AT_ONCE / vocabulary));
   for (let start = 0; start < rows; start += size) {
     const part = Math.min(size, rows - start);
-    tf.tidy(() => kept.push(...nucleiOf(part === rows ? logits : tf.slice(logits, [start, 0], [part, vocabulary]), options)));
+    const mine = (): tf.Tensor2D => (part === rows ? logits : tf.slice(logits, [start, 0], [part, vocabulary]));
+    tf.tidy(() => eachOf(mine(), options, (row, nucleus) => visit(start + row, nucleus)));
   }
-  return kept;
 }
 
-function nucleiOf(logits: tf.Tensor2D, { temperature, topP }: SamplingOptions): Nucleus[] {
+function eachOf(logits: tf.Tensor2D, { temperature, topP }: SamplingOptions, visit: Visit): void {
   const [rows, vocabulary] = logits.shape;
-  const kept: Nucleus[] = new Array(rows);
-  const logProbs = tf.logSoftmax(temperature === 1 ? logits : (tf.div(logits, temperature) as tf.Tensor2D));
+  const probabilities = tf.softmax(temperature === 1 ? logits : (tf.div(logits, temperature) as tf.Tensor2D));
   let open = Array.from({ length: rows }, (_, row) => row);
   if (vocabulary > SMALL_VOCABULARY) {
     const width = blockWidth(vocabulary);
-    const blocks = blocked(logProbs, width);
+    const blocks = blocked(probabilities, width);
     const count = blocks.shape[1];
     const maxima: tf.Tensor2D = tf.max(blocks, 2);
     const flat = tf.reshape<tf.Rank.R2>(blocks, [rows * count, width]);
     for (const level of BLOCKS.filter((k) => 2 * k <= count))
-      if (open.length > 0) open = lookInBlocks(flat, maxima, open, level, topP, kept);
+      if (open.length > 0) open = lookInBlocks(flat, maxima, open, level, topP, visit);
   }
-  if (open.length > 0) lookAtAll(logProbs, open, topP, kept);
-  return kept;
+  if (open.length > 0) lookAtAll(probabilities, open, topP, visit);
 }
 
-/** Log-probabilities of a broken model are NaN, all of a row's. */
+/** Probabilities of a broken model are NaN, all of a row's. */
 function checkFinite(value: number): void {
   if (Number.isNaN(value))
     throw new UserError('the model gives logits that are not finite: its weights are damaged or training has diverged');
 }
 
 /** Finds what it can among the `level` blocks with the largest maxima. @returns the rows that need more */
-function lookInBlocks(flat: tf.Tensor2D, maxima: tf.Tensor2D, rows: number[], level: number, topP: number, kept: Nucleus[]): number[] {
+function lookInBlocks(flat: tf.Tensor2D, maxima: tf.Tensor2D, rows: number[], level: number, topP: number, visit: Visit): number[] {
   const count = maxima.shape[1];
   const width = flat.shape[1];
   let places: ArrayLike<number> = [];
@@ -136,83 +130,27 @@ function lookInBlocks(flat: tf.Tensor2D, maxima: tf.Tensor2D, rows: number[], le
   const each = level * width;
   return rows.filter((row, n) => {
     checkFinite(least[n]);
+    const tokenOf = (i: number): number => places[n * level + Math.floor(i / width)] * width + (i % width);
     const mine = values!.subarray(n * each, (n + 1) * each);
-    const nucleus = takeMass(mine, (i) => places[n * level + Math.floor(i / width)] * width + (i % width), least[n], topP);
-    if (nucleus) kept[row] = nucleus;
+    const nucleus = nucleusOf({ probabilities: mine, tokenOf, least: least[n] }, topP, false);
+    if (nucleus) visit(row, nucleus);
     return !nucleus;
   });
 }
 
 /** Finds the nuclei of rows that nothing less showed. */
-function lookAtAll(logProbs: tf.Tensor2D, rows: number[], topP: number, kept: Nucleus[]): void {
-  const vocabulary = logProbs.shape[1];
+function lookAtAll(probabilities: tf.Tensor2D, rows: number[], topP: number, visit: Visit): void {
+  const vocabulary = probabilities.shape[1];
   let values: Float32Array | undefined;
   tf.tidy(() => {
-    const mine = rows.length === logProbs.shape[0] ? logProbs : tf.gather(logProbs, tf.tensor1d(rows, 'int32'));
+    const mine = rows.length === probabilities.shape[0] ? probabilities : tf.gather(probabilities, tf.tensor1d(rows, 'int32'));
     values = mine.dataSync<'float32'>();
   });
   rows.forEach((row, n) => {
     const mine = values!.subarray(n * vocabulary, (n + 1) * vocabulary);
     checkFinite(mine[0]);
-    // tokens below (1 - topP) / V hold less than 1 - topP together: the nucleus is among the others
-    const least = Math.log((1 - topP) / vocabulary) - 1e-3;
-    const itself = (i: number): number => i;
-    kept[row] =
-      takeMass(mine, itself, least, topP) ??
-      // rounding can leave topP out of reach: then every token counts
-      takeMass(mine, itself, -Infinity, 0, topP)!;
+    visit(row, nucleusOf({ probabilities: mine, tokenOf: (i) => i, least: -1 }, topP, true)!);
   });
-}
-
-/**
- * The most probable of the tokens whose log-probability is above `least`, up to the one with which they hold `topP`.
- * @returns undefined where all of them together hold less than `needed`
- */
-function takeMass(
-  logProbs: Float32Array,
-  tokenOf: (i: number) => number,
-  least: number,
-  needed: number,
-  topP = needed,
-): Nucleus | undefined {
-  let count = 0;
-  let mass = 0;
-  for (let i = 0; i < logProbs.length; i++) {
-    if (!(logProbs[i] > least)) continue;
-    count++;
-    mass += Math.exp(logProbs[i]);
-  }
-  if (mass < needed) return undefined;
-  const keys = new Float64Array(count);
-  for (let i = 0, n = 0; i < logProbs.length; i++) {
-    if (logProbs[i] > least) keys[n++] = (2 ** 32 - 1 - orderedBits(logProbs[i])) * TOKEN_RANGE + tokenOf(i);
-  }
-  keys.sort();
-  const tokens = new Int32Array(count);
-  const cumulative = new Float64Array(count);
-  let sum = 0;
-  let length = 0;
-  while (length < count && sum < topP) {
-    const token = keys[length] % TOKEN_RANGE;
-    tokens[length] = token;
-    sum += Math.exp(fromOrderedBits(2 ** 32 - 1 - (keys[length] - token) / TOKEN_RANGE));
-    cumulative[length++] = sum;
-  }
-  return { tokens: tokens.slice(0, length), cumulative: cumulative.slice(0, length) };
-}
-
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-
-/** A whole number that grows with the float32 value. */
-function orderedBits(value: number): number {
-  float[0] = value;
-  return bits[0] >= 2 ** 31 ? 2 ** 32 - 1 - bits[0] : bits[0] + 2 ** 31;
-}
-
-function fromOrderedBits(ordered: number): number {
-  bits[0] = ordered >= 2 ** 31 ? ordered - 2 ** 31 : 2 ** 32 - 1 - ordered;
-  return float[0];
 }
 
 /** The divisor of `vocabulary` that makes the best blocks, or one to pad to where none is near. */
@@ -234,7 +172,7 @@ function blocked(x: tf.Tensor2D, width: number): tf.Tensor3D {
             [0, 0],
             [0, count * width - vocabulary],
           ],
-          -Infinity,
+          -1,
         );
   return tf.reshape(whole, [rows, count, width]);
 }

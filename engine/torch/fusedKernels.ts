@@ -1,13 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type ActivationName } from '../ops/activations';
-import {
-  type AttentionIndex,
-  type AttentionLayout,
-  type AttentionOptions,
-  cachedAttention,
-  maskFor,
-  packedAttention,
-} from '../ops/attention';
+import { type AttentionIndex, type AttentionLayout, type AttentionOptions, maskFor, packedAttention } from '../ops/attention';
 import type { TorchBackend } from './backend';
 import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped } from './binding';
 import { attendByLengths, hasFlash, servesLengths, uploadLengths } from './packedLengths';
@@ -164,25 +157,6 @@ export function fusedKernels(backend: TorchBackend) {
         const out = op.attention(queries, keys, values, like(slot(mask), queries), 0, false, options.scale);
         const rows = op.reshape(op.transpose(out, 1, 2), [segments * longestQuery, heads, width]);
         return op.indexSelect(rows, 0, slot(index.results));
-      });
-    },
-
-    cachedAttention: (
-      q: tf.Tensor3D,
-      keys: tf.Tensor4D,
-      values: tf.Tensor4D,
-      mask: tf.Tensor4D,
-      options: AttentionOptions,
-    ): tf.Tensor3D => {
-      if (options.softcap) return cachedAttention.plain(q, keys, values, mask, options);
-      const [rows, heads, width] = q.shape;
-      const groups = heads / keys.shape[1];
-      // the query heads that share a key/value head stand as that head's queries: nothing is repeated
-      return give(() => {
-        const queries = op.reshape(slot(q), [rows, keys.shape[1], groups, width]);
-        const grouped = mask.shape[1] === 1 ? slot(mask) : op.reshape(slot(mask), [rows, keys.shape[1], groups, mask.shape[3]]);
-        const out = op.attention(queries, slot(keys), slot(values), like(grouped, queries), 0, false, options.scale);
-        return op.reshape(out, [rows, heads, width]);
       });
     },
 

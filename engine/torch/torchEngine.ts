@@ -4,6 +4,7 @@ import { registerFused } from '../fused';
 import { TorchBackend } from './backend';
 import { type Slot, aten, freeSlot, loadBinding, scalarType } from './binding';
 import { bindingPath } from './build';
+import { decodeKernels } from './decodeKernels';
 import { fusedKernels } from './fusedKernels';
 import { headKernel } from './headKernel';
 import { registerKernels } from './kernels/registerKernels';
@@ -31,7 +32,7 @@ export async function torchEngine(device: string, precision: Precision, tf32 = f
     registered = backend;
     tf.registerBackend('torch', () => backend);
     registerKernels();
-    registerFused('torch', { ...fusedKernels(backend), ...headKernel(backend), ...updateKernels(backend) });
+    registerFused('torch', { ...fusedKernels(backend), ...decodeKernels(backend), ...headKernel(backend), ...updateKernels(backend) });
   }
   const backend = registered;
   if (device !== 'cpu') binding.tf32(tf32);

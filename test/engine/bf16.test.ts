@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../../engine/engine';
 import { startEngine } from '../../engine/startEngine';
+import { sharedPrefixAttention } from '../../engine/ops/sharedPrefixAttention';
 import { type Case, expectEqual, live, runCase } from './conformance';
+import { decodeCases, decodeRun } from './decodeCases';
 import { kernelCases } from './kernelCases';
 
 let engines: { cpu: Engine; torch: Engine };
@@ -26,6 +28,11 @@ test.each(cases.map((item) => [item.name, item] as const))('%s', async (_, item:
   expect(actual.grads.flat().every((value) => !Number.isNaN(value))).toBe(true);
   expectEqual({ ...actual, grads: [] }, expected, 0.03);
   expect(live()).toEqual(before);
+});
+
+test.each(decodeCases.map((item) => [item.name, item] as const))('attention while decoding: %s', async (_, item) => {
+  const expected = await runCase(engines.cpu, { ...decodeRun(item, sharedPrefixAttention.plain), gradient: 'none' });
+  expectEqual(await runCase(engines.torch, { ...decodeRun(item, sharedPrefixAttention), gradient: 'none' }), expected, 0.03);
 });
 
 test('sums, softmax and positions are float32: nothing small is lost', async () => {

@@ -4,10 +4,8 @@ import { activation, gated } from '../../engine/ops/activations';
 import {
   type AttentionLayout,
   type AttentionOptions,
-  MASKED,
   attentionIndex,
   cacheWrite,
-  cachedAttention,
   disposeAttentionIndex,
   packedAttention,
 } from '../../engine/ops/attention';
@@ -139,28 +137,6 @@ test('an attention index frees all that it made', async () => {
 });
 
 describe('with a cache', () => {
-  const mask = [0, 0, MASKED, MASKED, MASKED, 0, 0, MASKED];
-
-  test.each([[undefined], [1.5]])('cachedAttention, soft cap %s', async (softcap) => {
-    const before = live();
-    const inputs = [normal(2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3)];
-    const run =
-      (attend: typeof cachedAttention.plain): Case['run'] =>
-      (q, k, v) =>
-        attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, tf.tensor4d(mask, [2, 1, 1, 4]), { scale: 0.6, softcap });
-    await expectSameFused({ name: 'cached', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
-    expect(live()).toEqual(before);
-  });
-
-  test('cachedAttention, a bias a head, two query heads to a key head', async () => {
-    const inputs = [normal(2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3), normal(2, 4, 1, 4)];
-    const run =
-      (attend: typeof cachedAttention.plain): Case['run'] =>
-      (q, k, v, bias) =>
-        attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, bias as tf.Tensor4D, { scale: 0.6, alibiSlopes: [1, 1, 1, 1] });
-    await expectSameFused({ name: 'biased', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
-  });
-
   test('cacheWrite changes one place alone', async () => {
     const before = live();
     const written = async (engine: 'cpu' | 'torch', write: typeof cacheWrite.plain): Promise<ArrayLike<number>> => {

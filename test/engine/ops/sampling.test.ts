@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { nuclei, sampleTopP } from '../../../engine/ops/sampling';
+import { listNucleus } from '../../../engine/ops/nucleus';
+import { eachNucleus, sampleTopP, type SamplingOptions } from '../../../engine/ops/sampling';
 import { tfjsEngine } from '../../../engine/tfjsEngine';
 import { randomStream } from '../../../util/random';
 
@@ -23,6 +24,12 @@ function logits({ rows, vocabulary, spread }: Pick<Case, 'rows' | 'vocabulary' |
     return (Number(noise) / 65536) * spread;
   });
   return tf.tensor2d(values, [rows, vocabulary]);
+}
+
+function nuclei(x: tf.Tensor2D, options: SamplingOptions): ReturnType<typeof listNucleus>[] {
+  const result: ReturnType<typeof listNucleus>[] = [];
+  eachNucleus(x, options, (row, nucleus) => (result[row] = listNucleus(nucleus)));
+  return result;
 }
 
 beforeAll(async () => {

@@ -62,6 +62,11 @@ export async function bothEngines(): Promise<{ cpu: Engine; torch: Engine }> {
   return { torch: await startEngine({ engine: 'torch', device: 'cpu', precision: 'float32' }), cpu };
 }
 
+/** Makes tfjs run on the engine's backend: an engine's own methods do not choose it. */
+export async function useBackend({ name }: Engine): Promise<void> {
+  await tf.setBackend(name === 'tfjs' ? 'cpu' : name);
+}
+
 /** The cotangent that makes a scalar of an output: fixed weights, all different. */
 function weighted(output: tf.Tensor, place: number): tf.Scalar {
   const weights = Array.from({ length: output.size }, (_, i) => Math.cos(1 + i + 7 * place));
@@ -70,7 +75,7 @@ function weighted(output: tf.Tensor, place: number): tf.Scalar {
 
 /** Runs a case on an engine. @returns its outputs, and the gradients of a weighted sum of its floating outputs */
 export async function runCase(engine: Engine, { name, inputs, run, gradient }: Case): Promise<Result> {
-  await tf.setBackend(engine.name === 'torch' ? 'torch' : 'cpu');
+  await useBackend(engine);
   const tensors = inputs.map((input, i) => {
     const values = drawn(input, name, i);
     if (isFloating(input)) return engine.parameter(Float32Array.from(values), input.shape, true);

@@ -9,6 +9,10 @@ const WRONG = ['OneHot', 'FloorDiv'];
 /** Over no elements they leave their result as the memory was. */
 const REDUCTIONS = ['Sum', 'Mean', 'Max', 'Min', 'Prod', 'All', 'Any'];
 
+function wasmKernel(name: string): tf.KernelFunc {
+  return tf.getKernel(name, 'wasm').kernelFunc;
+}
+
 let registered = false;
 
 /**
@@ -25,7 +29,9 @@ export function registerMissingKernels(): void {
     tf.registerKernel({ ...own, kernelName, backendName: 'wasm', kernelFunc });
   };
   define('UnsortedSegmentSum', unsortedSegmentSum);
-  define('Cast', castWith(tf.getKernel('Cast', 'wasm').kernelFunc));
+  define('Cast', castWith(wasmKernel('Cast')));
+  define('Sum', exactSum(wasmKernel('Sum'), false));
+  define('Mean', exactSum(wasmKernel('Mean'), true));
   for (const { kernelName, kernelFunc } of tf.getKernelsForBackend('cpu')) {
     const own = tf.getKernel(kernelName, 'wasm')?.kernelFunc;
     if (!own || WRONG.includes(kernelName)) define(kernelName, viaCpu(kernelFunc));
@@ -46,6 +52,34 @@ function castWith(kernel: tf.KernelFunc): tf.KernelFunc {
     const output = wasm.makeOutput(x.shape, 'bool');
     const bools = wasm.typedArrayFromHeap(output);
     wasm.typedArrayFromHeap(x).forEach((value, i) => (bools[i] = value === 0 ? 0 : 1));
+    return output;
+  };
+}
+
+/**
+ * Sums and means of floats, added up in double precision: wasm's own kernel adds one value after the other in float32, where a norm over
+ * a vocabulary's gradients loses digits and a sum of 2^25 ones stops at 2^24.
+ */
+function exactSum(own: tf.KernelFunc, mean: boolean): tf.KernelFunc {
+  return (call) => {
+    const { x } = call.inputs as Infos;
+    if (x.dtype !== 'float32') return own(call);
+    const wasm = call.backend as BackendWasm;
+    const { axis, keepDims } = call.attrs as unknown as tf.SumAttrs;
+    const axes = tf.util.parseAxisParam(axis, x.shape);
+    const [kept, reduced] = tf.backend_util.computeOutAndReduceShapes(x.shape, axes);
+    const perm = tf.backend_util.getAxesPermutation(axes, x.shape.length);
+    const inner = perm ? (wasmKernel('Transpose')({ inputs: { x }, backend: wasm, attrs: { perm } }) as tf.TensorInfo) : x;
+    const output = wasm.makeOutput(keepDims ? tf.backend_util.expandShapeToKeepDim(kept, axes) : kept, 'float32');
+    const values = wasm.typedArrayFromHeap(inner);
+    const sums = wasm.typedArrayFromHeap(output);
+    const count = tf.util.sizeFromShape(reduced);
+    for (let row = 0, i = 0; row < sums.length; row++) {
+      let sum = 0;
+      for (const end = i + count; i < end; i++) sum += values[i];
+      sums[row] = mean ? sum / count : sum;
+    }
+    if (perm) wasm.disposeData(inner.dataId);
     return output;
   };
 }

@@ -8,8 +8,12 @@ import { registerMissingKernels } from './missingKernels';
 
 type Wasm = typeof import('@tensorflow/tfjs-backend-wasm');
 
+const HOOKS = ['uncaughtException', 'unhandledRejection'];
+
 /** All that a 32-bit address reaches: weights, gradients, optimizer state and what a step computes together. */
 const MEMORY = 2 ** 32;
+/** What the kernels may take for themselves: where they find nothing they abort the process. */
+const RESERVE = 2 ** 26;
 
 /**
  * Starts tfjs's WebAssembly backend: nothing but Node, one thread with SIMD instructions, 4 GiB.
@@ -26,7 +30,16 @@ export async function wasmEngine(): Promise<Engine> {
   tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   wasm.setWasmPaths(`${join(dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json')), 'wasm-out')}/`);
   registerMissingKernels();
-  if (!(await tf.setBackend('wasm'))) throw new UserError('--engine wasm: this Node does not run WebAssembly; use --engine torch');
+  const heard = HOOKS.map((hook) => process.listeners(hook as 'uncaughtException'));
+  const started = await tf.setBackend('wasm');
+  // Emscripten's glue rethrows what nobody caught: the commands' own one-line errors are to end the process
+  HOOKS.forEach((hook, i) =>
+    process
+      .listeners(hook as 'uncaughtException')
+      .filter((listener) => !heard[i].includes(listener))
+      .forEach((listener) => process.off(hook, listener)),
+  );
+  if (!started) throw new UserError('--engine wasm: this Node does not run WebAssembly; use --engine torch');
   adapt(tf.backend() as InstanceType<Wasm['BackendWasm']>);
   return engine;
 }
@@ -37,13 +50,16 @@ function adapt(backend: InstanceType<Wasm['BackendWasm']>): void {
   if (adapted.has(backend)) return;
   adapted.add(backend);
   // the module's declaration leaves its allocator out
-  const wasm = backend.wasm as unknown as { _malloc(bytes: number): number };
-  const allocate = wasm._malloc.bind(wasm);
+  const wasm = backend.wasm as unknown as { _malloc(bytes: number): number; _free(place: number): void };
+  // Emscripten's functions put themselves in place at their first call
+  wasm._free(wasm._malloc(8));
+  const allocate = wasm._malloc;
   wasm._malloc = (bytes) => {
-    const place = bytes < MEMORY ? allocate(bytes) : 0;
+    const place = bytes < MEMORY ? allocate(bytes) >>> 0 : 0;
+    if (place > 0 && place + bytes <= MEMORY - RESERVE) return place;
+    if (place > 0) wasm._free(place);
     // tfjs would go on and write at address 0
-    if (place === 0 && bytes > 0) throw outOfMemory(bytes);
-    return place;
+    throw outOfMemory(bytes);
   };
   // a loop that awaits results would otherwise never let the event loop run: Ctrl-C went unheard until its end
   backend.read = async (dataId) => {

@@ -16,13 +16,7 @@ import { layerNorm, rmsNorm } from '../../engine/ops/norms';
 import { rotary, rotaryAngles } from '../../engine/ops/rotary';
 import { chunkedLogProbs, selectedLogProbs } from '../../engine/ops/tokenLogProbs';
 import { adamWUpdate, globalNorm, rmsPropUpdate } from '../../engine/ops/updates';
-import { type Case, type Input, bothEngines, drawn, expectEqual, live, runCase } from './conformance';
-
-let engines: { cpu: Engine; torch: Engine };
-
-beforeAll(async () => {
-  engines = await bothEngines();
-});
+import { type Case, type Engines, type Input, drawn, expectEqual, live, onEachEngine, runCase, switchTo } from './conformance';
 
 function normal(...shape: number[]): Input {
   return { kind: 'normal', shape };
@@ -51,14 +45,10 @@ interface FusedCase {
 }
 
 function attentionCase(name: string, heads: number, shared: number, options: Omit<AttentionOptions, 'scale'>): FusedCase {
-  return {
-    ...both(`packedAttention ${name}`, [normal(9, heads, 4), normal(9, shared, 4), normal(9, shared, 4)], (plain) => (q, k, v) => {
-      const index = attentionIndex(layout, options.window ? [options.window] : [], options.alibiSlopes);
-      return pick(packedAttention, plain)(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, index, { scale: 0.5, ...options });
-    }),
-    // shared heads are tiled in rank 5, where tfjs's tape stops
-    gradient: heads === shared ? 'tape' : 'none',
-  };
+  return both(`packedAttention ${name}`, [normal(9, heads, 4), normal(9, shared, 4), normal(9, shared, 4)], (plain) => (q, k, v) => {
+    const index = attentionIndex(layout, options.window ? [options.window] : [], options.alibiSlopes);
+    return pick(packedAttention, plain)(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, index, { scale: 0.5, ...options });
+  });
 }
 
 function both(name: string, inputs: Input[], run: (plain: boolean) => Case['run']): FusedCase {
@@ -112,110 +102,116 @@ const cases: FusedCase[] = [
   attentionCase('ALiBi, window, two query heads share a key head', 4, 2, { alibiSlopes: [0.5, 0.25, 0.125, 2], window: 2 }),
 ];
 
-test.each(cases.map((item) => [item.name, item] as const))('%s', async (_, { fused, plain, ...item }) => {
-  const before = live();
-  await expectSameFused(item, fused, plain);
-  expect(live()).toEqual(before);
-});
-
-/** The kernel equals the plain definition on torch, values and gradients, which equals itself on tfjs's slow backend. */
-async function expectSameFused({ gradient, ...item }: Omit<Case, 'run'>, fused: Case['run'], plain: Case['run']): Promise<void> {
-  const onTorch = await runCase(engines.torch, { ...item, run: plain });
-  expectEqual(await runCase(engines.torch, { ...item, run: fused }), onTorch);
+/** The kernel equals the plain definition on the engine, values and gradients, which equals itself on tfjs's slow backend. */
+async function expectSameFused(
+  engines: Engines,
+  { gradient, ...item }: Omit<Case, 'run'>,
+  fused: Case['run'],
+  plain: Case['run'],
+): Promise<void> {
+  const onEngine = await runCase(engines.tested, { ...item, run: plain });
+  expectEqual(await runCase(engines.tested, { ...item, run: fused }), onEngine);
   const onCpu = await runCase(engines.cpu, { ...item, run: plain, gradient });
-  expectEqual(gradient === 'none' ? { ...onTorch, grads: [] } : onTorch, onCpu);
+  expectEqual(gradient === 'none' ? { ...onEngine, grads: [] } : onEngine, onCpu);
 }
 
-test('an attention index frees all that it made', async () => {
-  await tf.setBackend('torch');
-  const before = live();
-  disposeAttentionIndex(attentionIndex(layout, [2, 100]));
-  expect(live()).toEqual(before);
-});
-
-describe('with a cache', () => {
-  const mask = [0, 0, MASKED, MASKED, MASKED, 0, 0, MASKED];
-
-  test.each([[undefined], [1.5]])('cachedAttention, soft cap %s', async (softcap) => {
+onEachEngine((engines) => {
+  test.each(cases.map((item) => [item.name, item] as const))('%s', async (_, { fused, plain, ...item }) => {
     const before = live();
-    const inputs = [normal(2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3)];
-    const run =
-      (attend: typeof cachedAttention.plain): Case['run'] =>
-      (q, k, v) =>
-        attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, tf.tensor4d(mask, [2, 1, 1, 4]), { scale: 0.6, softcap });
-    await expectSameFused({ name: 'cached', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
+    await expectSameFused(engines, item, fused, plain);
     expect(live()).toEqual(before);
   });
 
-  test('cachedAttention, a bias a head, two query heads to a key head', async () => {
-    const inputs = [normal(2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3), normal(2, 4, 1, 4)];
-    const run =
-      (attend: typeof cachedAttention.plain): Case['run'] =>
-      (q, k, v, bias) =>
-        attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, bias as tf.Tensor4D, { scale: 0.6, alibiSlopes: [1, 1, 1, 1] });
-    await expectSameFused({ name: 'biased', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
-  });
-
-  test('cacheWrite changes one place alone', async () => {
+  test('an attention index frees all that it made', async () => {
     const before = live();
-    const written = async (engine: 'cpu' | 'torch', write: typeof cacheWrite.plain): Promise<ArrayLike<number>> => {
-      await tf.setBackend(engine);
-      return tf.tidy(() => {
-        const cache = tf.tensor4d(drawn(normal(2, 2, 3, 2), 'cache', 0), [2, 2, 3, 2]);
-        const entry = tf.tensor3d(drawn(normal(2, 2, 2), 'entry', 0), [2, 2, 2]);
-        return write(cache, 1, entry).dataSync();
-      });
-    };
-    expect(Array.from(await written('torch', cacheWrite))).toEqual(Array.from(await written('cpu', cacheWrite.plain)));
-    expect(live()).toEqual(before);
-  });
-});
-
-describe('updates', () => {
-  const shapes = [[3, 4], [5], []];
-
-  /** Three steps on an engine; the weights and moments after them. */
-  async function trained(engine: Engine, optimizer: 'rmsProp' | 'adamW', divisor: number): Promise<number[][]> {
-    await tf.setBackend(engine.name === 'torch' ? 'torch' : 'cpu');
-    const made = (name: string): tf.Variable[] =>
-      shapes.map((shape, i) => engine.parameter(Float32Array.from(drawn(normal(...shape), name, i)), shape, true));
-    const zeros = (): tf.Variable[] =>
-      shapes.map((shape) => engine.parameter(new Float32Array(tf.util.sizeFromShape(shape)), shape, false));
-    const [weights, firsts, seconds] = [made('weight'), zeros(), zeros()];
-    for (let step = 1; step <= 3; step++) {
-      tf.tidy(() => {
-        const grads = shapes.map((shape, i) => tf.tensor(drawn(normal(...shape), `gradient ${step}`, i), shape, 'float32'));
-        const common = { learningRate: 0.01, gradientDivisor: divisor };
-        if (optimizer === 'rmsProp') rmsPropUpdate(weights, grads, seconds, { ...common, decay: 0.99, epsilon: 1e-8 });
-        else adamWUpdate(weights, grads, firsts, seconds, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, step });
-      });
-    }
-    const values = [...weights, ...firsts, ...seconds].map((variable) => Array.from(engine.readParameter(variable)));
-    tf.dispose([...weights, ...firsts, ...seconds]);
-    return values;
-  }
-
-  test.each([
-    ['rmsProp', 1],
-    ['rmsProp', 2.5],
-    ['adamW', 1],
-    ['adamW', 2.5],
-  ] as const)('%s with gradients divided by %d', async (optimizer, divisor) => {
-    const before = live();
-    const expected = await trained(engines.cpu, optimizer, divisor);
-    const actual = await trained(engines.torch, optimizer, divisor);
-    expected.forEach((values, i) => values.forEach((value, j) => expect(actual[i][j]).toBeCloseTo(value, 5)));
+    disposeAttentionIndex(attentionIndex(layout, [2, 100]));
     expect(live()).toEqual(before);
   });
 
-  test('globalNorm is the norm over all gradients together', async () => {
-    await tf.setBackend('torch');
-    const before = live();
-    tf.tidy(() => {
-      const norm = globalNorm([tf.tensor1d([1, 2]), tf.scalar(-2), tf.tensor2d([[4]])]);
-      expect(norm.shape).toEqual([]);
-      expect(norm.dataSync()[0]).toBeCloseTo(5, 6);
+  describe('with a cache', () => {
+    const mask = [0, 0, MASKED, MASKED, MASKED, 0, 0, MASKED];
+
+    test.each([[undefined], [1.5]])('cachedAttention, soft cap %s', async (softcap) => {
+      const before = live();
+      const inputs = [normal(2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3)];
+      const run =
+        (attend: typeof cachedAttention.plain): Case['run'] =>
+        (q, k, v) =>
+          attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, tf.tensor4d(mask, [2, 1, 1, 4]), { scale: 0.6, softcap });
+      await expectSameFused(engines, { name: 'cached', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
+      expect(live()).toEqual(before);
     });
-    expect(live()).toEqual(before);
+
+    test('cachedAttention, a bias a head, two query heads to a key head', async () => {
+      const inputs = [normal(2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3), normal(2, 4, 1, 4)];
+      const run =
+        (attend: typeof cachedAttention.plain): Case['run'] =>
+        (q, k, v, bias) =>
+          attend(q as tf.Tensor3D, k as tf.Tensor4D, v as tf.Tensor4D, bias as tf.Tensor4D, { scale: 0.6, alibiSlopes: [1, 1, 1, 1] });
+      await expectSameFused(engines, { name: 'biased', inputs, gradient: 'none' }, run(cachedAttention), run(cachedAttention.plain));
+    });
+
+    test('cacheWrite changes one place alone', async () => {
+      const before = live();
+      const written = async (engine: Engine, write: typeof cacheWrite.plain): Promise<ArrayLike<number>> => {
+        await switchTo(engine);
+        return tf.tidy(() => {
+          const cache = tf.tensor4d(drawn(normal(2, 2, 3, 2), 'cache', 0), [2, 2, 3, 2]);
+          const entry = tf.tensor3d(drawn(normal(2, 2, 2), 'entry', 0), [2, 2, 2]);
+          return write(cache, 1, entry).dataSync();
+        });
+      };
+      const expected = Array.from(await written(engines.cpu, cacheWrite.plain));
+      expect(Array.from(await written(engines.tested, cacheWrite))).toEqual(expected);
+      expect(live()).toEqual(before);
+    });
+  });
+
+  describe('updates', () => {
+    const shapes = [[3, 4], [5], []];
+
+    /** Three steps on an engine; the weights and moments after them. */
+    async function trained(engine: Engine, optimizer: 'rmsProp' | 'adamW', divisor: number): Promise<number[][]> {
+      await switchTo(engine);
+      const made = (name: string): tf.Variable[] =>
+        shapes.map((shape, i) => engine.parameter(Float32Array.from(drawn(normal(...shape), name, i)), shape, true));
+      const zeros = (): tf.Variable[] =>
+        shapes.map((shape) => engine.parameter(new Float32Array(tf.util.sizeFromShape(shape)), shape, false));
+      const [weights, firsts, seconds] = [made('weight'), zeros(), zeros()];
+      for (let step = 1; step <= 3; step++) {
+        tf.tidy(() => {
+          const grads = shapes.map((shape, i) => tf.tensor(drawn(normal(...shape), `gradient ${step}`, i), shape, 'float32'));
+          const common = { learningRate: 0.01, gradientDivisor: divisor };
+          if (optimizer === 'rmsProp') rmsPropUpdate(weights, grads, seconds, { ...common, decay: 0.99, epsilon: 1e-8 });
+          else adamWUpdate(weights, grads, firsts, seconds, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, step });
+        });
+      }
+      const values = [...weights, ...firsts, ...seconds].map((variable) => Array.from(engine.readParameter(variable)));
+      tf.dispose([...weights, ...firsts, ...seconds]);
+      return values;
+    }
+
+    test.each([
+      ['rmsProp', 1],
+      ['rmsProp', 2.5],
+      ['adamW', 1],
+      ['adamW', 2.5],
+    ] as const)('%s with gradients divided by %d', async (optimizer, divisor) => {
+      const before = live();
+      const expected = await trained(engines.cpu, optimizer, divisor);
+      const actual = await trained(engines.tested, optimizer, divisor);
+      expected.forEach((values, i) => values.forEach((value, j) => expect(actual[i][j]).toBeCloseTo(value, 5)));
+      expect(live()).toEqual(before);
+    });
+
+    test('globalNorm is the norm over all gradients together', async () => {
+      const before = live();
+      tf.tidy(() => {
+        const norm = globalNorm([tf.tensor1d([1, 2]), tf.scalar(-2), tf.tensor2d([[4]])]);
+        expect(norm.shape).toEqual([]);
+        expect(norm.dataSync()[0]).toBeCloseTo(5, 6);
+      });
+      expect(live()).toEqual(before);
+    });
   });
 });

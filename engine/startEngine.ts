@@ -27,7 +27,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 function requirePlainCpu({ engine, device, precision }: EngineOptions): void {
   if (device !== 'auto' && device !== 'cpu')
     throw new UserError(`--device ${device}: the ${engine} engine runs on the CPU alone; use --engine torch`);
-  if (precision !== 'float32') throw new UserError(`--precision ${precision}: the ${engine} engine knows float32 alone; use --engine torch`);
+  if (precision !== 'float32')
+    throw new UserError(`--precision ${precision}: the ${engine} engine knows float32 alone; use --engine torch`);
 }
 
 async function startWasm(options: EngineOptions): Promise<Engine> {

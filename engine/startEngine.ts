@@ -3,7 +3,7 @@ import { UserError } from '../util/errors';
 import { type Engine, type Precision, useEngine } from './engine';
 import { tfjsEngine } from './tfjsEngine';
 
-export const ENGINES = ['auto', 'torch', 'tfjs'] as const;
+export const ENGINES = ['auto', 'torch', 'wasm', 'tfjs'] as const;
 
 export interface EngineOptions {
   /** `auto` takes torch. `tfjs` is tfjs's plain JavaScript backend: it needs nothing, and is slow. */
@@ -22,16 +22,29 @@ const TF32_NEEDS_GPU = '--tf32: TF32 is a precision of NVIDIA GPUs, and this eng
  * @throws UserError where it, its device or its precision cannot be had; the message says what to do
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const engine = options.engine === 'tfjs' ? await startTfjs(options) : await startTorch(options);
+  const start = { auto: startTorch, torch: startTorch, wasm: startWasm, tfjs: startTfjs }[options.engine];
+  const engine = await start(options);
   useEngine(engine);
   return engine;
 }
 
-async function startTfjs({ device, precision, tf32 }: EngineOptions): Promise<Engine> {
+function requirePlainCpu({ engine, device, precision, tf32 }: EngineOptions): void {
   if (device !== 'auto' && device !== 'cpu')
-    throw new UserError(`--device ${device}: the tfjs engine runs on the CPU alone; use --engine torch`);
-  if (precision !== 'float32') throw new UserError(`--precision ${precision}: the tfjs engine knows float32 alone; use --engine torch`);
+    throw new UserError(`--device ${device}: the ${engine} engine runs on the CPU alone; use --engine torch`);
+  if (precision !== 'float32')
+    throw new UserError(`--precision ${precision}: the ${engine} engine knows float32 alone; use --engine torch`);
   if (tf32) throw new UserError(TF32_NEEDS_GPU);
+}
+
+async function startWasm(options: EngineOptions): Promise<Engine> {
+  requirePlainCpu(options);
+  // heavy: only where it is wanted
+  const { wasmEngine } = await import('./wasm/wasmEngine.js');
+  return wasmEngine();
+}
+
+async function startTfjs(options: EngineOptions): Promise<Engine> {
+  requirePlainCpu(options);
   const engine = tfjsEngine('cpu');
   await tf.setBackend('cpu');
   return engine;

@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Engine, LossOutput, ValueAndGrads } from './engine';
 
 /**
- * An engine over any stock tfjs backend, with tfjs's own tape. tfjs's `cpu` backend under it is the slow truth that the
+ * An engine over any stock tfjs backend, with tfjs's own tape; `labels` name it for people. tfjs's `cpu` backend under it is the slow truth that the
  * conformance tests compare every other engine with.
  */
-export function tfjsEngine(backend: string): Engine {
+export function tfjsEngine(backend: string, labels: Partial<Pick<Engine, 'name' | 'device' | 'description'>> = {}): Engine {
   // the package that registers the gradients; the backends it brings share this copy of tfjs-core
   require('@tensorflow/tfjs');
   // whoever asks for this engine knows that it is slow: no banner
@@ -19,6 +19,7 @@ export function tfjsEngine(backend: string): Engine {
     readParameter: (weight) => weight.dataSync<'float32'>().slice(),
     valueAndGrads,
     recomputed: (f, inputs) => f(...inputs),
+    ...labels,
   };
 }
 

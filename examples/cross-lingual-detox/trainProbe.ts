@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { cliProgress, print, runCli } from '../../bin/cli';
-import { startEngine } from '../../engine/startEngine';
+import { ENGINES, startEngine } from '../../engine/startEngine';
 import { auc } from '../../eval/metrics/auc';
 import { pooledHidden, textSequences } from '../../eval/pooledHidden';
 import { writeProbe } from '../../eval/scorers/probeFile';
@@ -109,7 +109,7 @@ async function main(): Promise<void> {
       'set-size': { type: 'number', default: 240, describe: 'texts taken of each set and language, at most' },
       'max-tokens': { type: 'number', default: 48, describe: 'tokens read of each text' },
       seed: { type: 'number', default: 0 },
-      engine: { choices: ['auto', 'torch', 'tfjs'] as const, default: 'auto' as const },
+      engine: { choices: ENGINES, default: 'auto' as const },
       device: { type: 'string', default: 'auto' },
     })
     .strict()

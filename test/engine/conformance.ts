@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Engine } from '../../engine/engine';
+import { type Engine, type EngineName, useEngine } from '../../engine/engine';
 import { startEngine } from '../../engine/startEngine';
 import { torch } from '../../engine/torch/binding';
 import { randomStream, seedFrom } from '../../util/random';
@@ -56,10 +56,35 @@ export function drawn({ kind, shape, values }: Input, name: string, place: numbe
   });
 }
 
-/** Starts both engines in this process; `run` uses either. */
-export async function bothEngines(): Promise<{ cpu: Engine; torch: Engine }> {
-  const cpu = await startEngine({ engine: 'tfjs', device: 'auto', precision: 'float32' });
-  return { torch: await startEngine({ engine: 'torch', device: 'cpu', precision: 'float32' }), cpu };
+/** The engines that are compared with the slow truth, and why one cannot be here. */
+const tested: readonly { name: EngineName; missing?: string }[] = [{ name: 'torch' }, { name: 'wasm' }];
+
+export interface Engines {
+  /** tfjs's `cpu` backend: the slow truth. */
+  cpu: Engine;
+  /** The engine under test, on the CPU in float32. */
+  tested: Engine;
+}
+
+/** Declares `tests` once for each engine; where one is not set up, its name among the skipped tests says why. */
+export function onEachEngine(tests: (engines: Engines) => void): void {
+  for (const { name, missing } of tested) {
+    (missing === undefined ? describe : describe.skip)(missing === undefined ? name : `${name} (${missing})`, () => {
+      const engines = {} as Engines;
+      beforeAll(async () => {
+        engines.cpu = await startEngine({ engine: 'tfjs', device: 'cpu', precision: 'float32' });
+        engines.tested = await startEngine({ engine: name, device: 'cpu', precision: 'float32' });
+      });
+      beforeEach(() => switchTo(engines.tested));
+      tests(engines);
+    });
+  }
+}
+
+/** Makes an engine, started before, the one in use. */
+export async function switchTo(engine: Engine): Promise<void> {
+  useEngine(engine);
+  await tf.setBackend(engine.name === 'tfjs' ? 'cpu' : engine.name);
 }
 
 /** The cotangent that makes a scalar of an output: fixed weights, all different. */
@@ -70,7 +95,7 @@ function weighted(output: tf.Tensor, place: number): tf.Scalar {
 
 /** Runs a case on an engine. @returns its outputs, and the gradients of a weighted sum of its floating outputs */
 export async function runCase(engine: Engine, { name, inputs, run, gradient }: Case): Promise<Result> {
-  await tf.setBackend(engine.name === 'torch' ? 'torch' : 'cpu');
+  await switchTo(engine);
   const tensors = inputs.map((input, i) => {
     const values = drawn(input, name, i);
     if (isFloating(input)) return engine.parameter(Float32Array.from(values), input.shape, true);
@@ -126,9 +151,9 @@ function differences(loss: () => tf.Scalar, weights: tf.Variable[]): number[][] 
   });
 }
 
-/** Tensors that tfjs counts, and slots that libtorch holds. */
-export function live(): { tensors: number; slots: number } {
-  return { tensors: tf.memory().numTensors, slots: torch().liveSlots() };
+/** Tensors that tfjs counts, and data that the backend in use holds: on torch every slot, on its way to tfjs or not. */
+export function live(): { tensors: number; data: number } {
+  return { tensors: tf.memory().numTensors, data: tf.getBackend() === 'torch' ? torch().liveSlots() : tf.backend().numDataIds() };
 }
 
 /** Compares two runs of a case to a few float32 roundings, relative to the largest value at hand. */

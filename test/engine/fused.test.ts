@@ -14,13 +14,7 @@ import { layerNorm, rmsNorm } from '../../engine/ops/norms';
 import { rotary, rotaryAngles } from '../../engine/ops/rotary';
 import { chunkedLogProbs, selectedLogProbs } from '../../engine/ops/tokenLogProbs';
 import { accumulateGradients, adamUpdate, globalNorm, rmsPropUpdate, sgdUpdate, type UpdateOptions } from '../../engine/ops/updates';
-import { type Case, type Input, bothEngines, drawn, expectEqual, live, runCase } from './conformance';
-
-let engines: { cpu: Engine; torch: Engine };
-
-beforeAll(async () => {
-  engines = await bothEngines();
-});
+import { type Case, type Engines, type Input, drawn, expectEqual, live, onEachEngine, runCase, switchTo } from './conformance';
 
 function normal(...shape: number[]): Input {
   return { kind: 'normal', shape };
@@ -49,14 +43,10 @@ interface FusedCase {
 }
 
 function attentionCase(name: string, heads: number, shared: number, options: Omit<AttentionOptions, 'scale'>): FusedCase {
-  return {
-    ...both(`packedAttention ${name}`, [normal(9, heads, 4), normal(9, shared, 4), normal(9, shared, 4)], (plain) => (q, k, v) => {
-      const index = attentionIndex(layout, options.window ? [options.window] : [], options.alibiSlopes);
-      return pick(packedAttention, plain)(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, index, { scale: 0.5, ...options });
-    }),
-    // shared heads are tiled in rank 5, where tfjs's tape stops
-    gradient: heads === shared ? 'tape' : 'none',
-  };
+  return both(`packedAttention ${name}`, [normal(9, heads, 4), normal(9, shared, 4), normal(9, shared, 4)], (plain) => (q, k, v) => {
+    const index = attentionIndex(layout, options.window ? [options.window] : [], options.alibiSlopes);
+    return pick(packedAttention, plain)(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, index, { scale: 0.5, ...options });
+  });
 }
 
 function both(name: string, inputs: Input[], run: (plain: boolean) => Case['run']): FusedCase {
@@ -115,122 +105,129 @@ const cases: FusedCase[] = [
   attentionCase('ALiBi, window, two query heads share a key head', 4, 2, { alibiSlopes: [0.5, 0.25, 0.125, 2], window: 2 }),
 ];
 
-test.each(cases.map((item) => [item.name, item] as const))('%s', async (_, { fused, plain, ...item }) => {
-  const before = live();
-  await expectSameFused(item, fused, plain);
-  expect(live()).toEqual(before);
-});
-
-/** The kernel equals the plain definition on torch, values and gradients, which equals itself on tfjs's slow backend. */
-async function expectSameFused({ gradient, ...item }: Omit<Case, 'run'>, fused: Case['run'], plain: Case['run']): Promise<void> {
-  const onTorch = await runCase(engines.torch, { ...item, run: plain });
-  expectEqual(await runCase(engines.torch, { ...item, run: fused }), onTorch);
+/** The kernel equals the plain definition on the engine, values and gradients, which equals itself on tfjs's slow backend. */
+async function expectSameFused(
+  engines: Engines,
+  { gradient, ...item }: Omit<Case, 'run'>,
+  fused: Case['run'],
+  plain: Case['run'],
+): Promise<void> {
+  const onEngine = await runCase(engines.tested, { ...item, run: plain });
+  expectEqual(await runCase(engines.tested, { ...item, run: fused }), onEngine);
   const onCpu = await runCase(engines.cpu, { ...item, run: plain, gradient });
-  expectEqual(gradient === 'none' ? { ...onTorch, grads: [] } : onTorch, onCpu);
+  expectEqual(gradient === 'none' ? { ...onEngine, grads: [] } : onEngine, onCpu);
 }
 
-test('an attention index frees all that it made', async () => {
-  await tf.setBackend('torch');
-  const before = live();
-  disposeAttentionIndex(attentionIndex(layout, [2, 100]));
-  expect(live()).toEqual(before);
-});
-
-describe('with a cache', () => {
-  test('cacheWrite changes one place alone', async () => {
+onEachEngine((engines) => {
+  test.each(cases.map((item) => [item.name, item] as const))('%s', async (_, { fused, plain, ...item }) => {
     const before = live();
-    const written = async (engine: 'cpu' | 'torch', write: typeof cacheWrite.plain): Promise<ArrayLike<number>> => {
-      await tf.setBackend(engine);
-      return tf.tidy(() => {
-        const cache = tf.tensor4d(drawn(normal(2, 2, 3, 2), 'cache', 0), [2, 2, 3, 2]);
-        const entry = tf.tensor3d(drawn(normal(2, 2, 2), 'entry', 0), [2, 2, 2]);
-        return write(cache, 1, entry).dataSync();
-      });
-    };
-    expect(Array.from(await written('torch', cacheWrite))).toEqual(Array.from(await written('cpu', cacheWrite.plain)));
-    expect(live()).toEqual(before);
-  });
-});
-
-describe('updates', () => {
-  const shapes = [[3, 4], [5], []];
-
-  const zeros = (engine: Engine): tf.Variable[] =>
-    shapes.map((shape) => engine.parameter(new Float32Array(tf.util.sizeFromShape(shape)), shape, false));
-
-  /** Updates by optimizer, on weights and two sets of state. */
-  const updates = {
-    rmsProp: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, momentum: number) =>
-      rmsPropUpdate(w, g, a, momentum === 0 ? [] : b, { ...common, decay: 0.99, epsilon: 1e-8, momentum }),
-    sgd: (w: tf.Variable[], g: tf.Tensor[], _: tf.Variable[], b: tf.Variable[], common: UpdateOptions, momentum: number) =>
-      sgdUpdate(w, g, momentum === 0 ? [] : b, { ...common, momentum }),
-    adam: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, _: number, step: number) =>
-      adamUpdate(w, g, a, b, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decoupled: false, step }),
-    adamW: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, _: number, step: number) =>
-      adamUpdate(w, g, a, b, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decoupled: true, step }),
-  };
-
-  /** Three steps on an engine, then one whose gradients have no finite norm; the weights and state after them. */
-  async function trained(engine: Engine, name: keyof typeof updates, weightDecay: number, momentum: number, maxNorm: number) {
-    await tf.setBackend(engine.name === 'torch' ? 'torch' : 'cpu');
-    const weights = shapes.map((shape, i) => engine.parameter(Float32Array.from(drawn(normal(...shape), 'weight', i)), shape, true));
-    const [first, second] = [zeros(engine), zeros(engine)];
-    const all = [...weights, ...first, ...second];
-    const values = (): number[][] => all.map((variable) => Array.from(engine.readParameter(variable)));
-    const step = (count: number, factor: number): void =>
-      tf.tidy(() => {
-        const grads = shapes.map((shape, i) =>
-          tf.mul(tf.tensor(drawn(normal(...shape), `gradient ${count}`, i), shape, 'float32'), factor),
-        );
-        const common = { learningRate: 0.01, weightDecay, norm: globalNorm(grads), maxNorm };
-        updates[name](weights, grads, first, second, common, momentum, count);
-      });
-    for (let count = 1; count <= 3; count++) step(count, 1);
-    const result = values();
-    for (const factor of [NaN, Infinity]) step(4, factor);
-    expect(values()).toEqual(result);
-    tf.dispose(all);
-    return result;
-  }
-
-  test.each(
-    (Object.keys(updates) as (keyof typeof updates)[]).flatMap((name) =>
-      [
-        { weightDecay: 0, momentum: 0, maxNorm: 100 },
-        { weightDecay: 0.1, momentum: 0, maxNorm: 0.7 },
-        { weightDecay: 0.1, momentum: 0.8, maxNorm: 0.7 },
-      ].map((options) => ({ name, ...options })),
-    ),
-  )('$name, weight decay $weightDecay, momentum $momentum, clipped at $maxNorm', async ({ name, weightDecay, momentum, maxNorm }) => {
-    const before = live();
-    const expected = await trained(engines.cpu, name, weightDecay, momentum, maxNorm);
-    const actual = await trained(engines.torch, name, weightDecay, momentum, maxNorm);
-    expected.forEach((values, i) => values.forEach((value, j) => expect(actual[i][j]).toBeCloseTo(value, 5)));
+    await expectSameFused(engines, item, fused, plain);
     expect(live()).toEqual(before);
   });
 
-  test('accumulateGradients is the scaled sum, and frees what it replaces', async () => {
-    for (const name of ['torch', 'cpu']) {
-      await tf.setBackend(name);
+  test('an attention index frees all that it made', async () => {
+    const before = live();
+    disposeAttentionIndex(attentionIndex(layout, [2, 100]));
+    expect(live()).toEqual(before);
+  });
+
+  describe('with a cache', () => {
+    test('cacheWrite changes one place alone', async () => {
       const before = live();
-      const mean = tf.tidy(() => {
-        const first = accumulateGradients(undefined, [tf.tensor1d([1, 2]), tf.scalar(6)], 1 / 2);
-        const second = accumulateGradients(first, [tf.tensor1d([3, -4]), tf.scalar(1)], 1 / 2);
-        return second.map((sum) => Array.from(sum.dataSync()));
-      });
-      expect(mean).toEqual([[2, -1], [3.5]]);
+      const written = async (engine: Engine, write: typeof cacheWrite.plain): Promise<ArrayLike<number>> => {
+        await switchTo(engine);
+        return tf.tidy(() => {
+          const cache = tf.tensor4d(drawn(normal(2, 2, 3, 2), 'cache', 0), [2, 2, 3, 2]);
+          const entry = tf.tensor3d(drawn(normal(2, 2, 2), 'entry', 0), [2, 2, 2]);
+          return write(cache, 1, entry).dataSync();
+        });
+      };
+      const expected = Array.from(await written(engines.cpu, cacheWrite.plain));
+      expect(Array.from(await written(engines.tested, cacheWrite))).toEqual(expected);
       expect(live()).toEqual(before);
-    }
+    });
   });
 
-  test('globalNorm is the norm over all gradients together', async () => {
-    await tf.setBackend('torch');
-    const before = live();
-    tf.tidy(() => {
-      const norm = globalNorm([tf.tensor1d([1, 2]), tf.scalar(-2), tf.tensor2d([[4]])]);
-      expect(norm.shape).toEqual([]);
-      expect(norm.dataSync()[0]).toBeCloseTo(5, 6);
+  describe('updates', () => {
+    const shapes = [[3, 4], [5], []];
+
+    const zeros = (engine: Engine): tf.Variable[] =>
+      shapes.map((shape) => engine.parameter(new Float32Array(tf.util.sizeFromShape(shape)), shape, false));
+
+    /** Updates by optimizer, on weights and two sets of state. */
+    const updates = {
+      rmsProp: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, momentum: number) =>
+        rmsPropUpdate(w, g, a, momentum === 0 ? [] : b, { ...common, decay: 0.99, epsilon: 1e-8, momentum }),
+      sgd: (w: tf.Variable[], g: tf.Tensor[], _: tf.Variable[], b: tf.Variable[], common: UpdateOptions, momentum: number) =>
+        sgdUpdate(w, g, momentum === 0 ? [] : b, { ...common, momentum }),
+      adam: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, _: number, step: number) =>
+        adamUpdate(w, g, a, b, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decoupled: false, step }),
+      adamW: (w: tf.Variable[], g: tf.Tensor[], a: tf.Variable[], b: tf.Variable[], common: UpdateOptions, _: number, step: number) =>
+        adamUpdate(w, g, a, b, { ...common, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, decoupled: true, step }),
+    };
+
+    /** Three steps on an engine, then one whose gradients have no finite norm; the weights and state after them. */
+    async function trained(engine: Engine, name: keyof typeof updates, weightDecay: number, momentum: number, maxNorm: number) {
+      await switchTo(engine);
+      const weights = shapes.map((shape, i) => engine.parameter(Float32Array.from(drawn(normal(...shape), 'weight', i)), shape, true));
+      const [first, second] = [zeros(engine), zeros(engine)];
+      const all = [...weights, ...first, ...second];
+      const values = (): number[][] => all.map((variable) => Array.from(engine.readParameter(variable)));
+      const step = (count: number, factor: number): void =>
+        tf.tidy(() => {
+          const grads = shapes.map((shape, i) =>
+            tf.mul(tf.tensor(drawn(normal(...shape), `gradient ${count}`, i), shape, 'float32'), factor),
+          );
+          const common = { learningRate: 0.01, weightDecay, norm: globalNorm(grads), maxNorm };
+          updates[name](weights, grads, first, second, common, momentum, count);
+        });
+      for (let count = 1; count <= 3; count++) step(count, 1);
+      const result = values();
+      for (const factor of [NaN, Infinity]) step(4, factor);
+      expect(values()).toEqual(result);
+      tf.dispose(all);
+      return result;
+    }
+
+    test.each(
+      (Object.keys(updates) as (keyof typeof updates)[]).flatMap((name) =>
+        [
+          { weightDecay: 0, momentum: 0, maxNorm: 100 },
+          { weightDecay: 0.1, momentum: 0, maxNorm: 0.7 },
+          { weightDecay: 0.1, momentum: 0.8, maxNorm: 0.7 },
+        ].map((options) => ({ name, ...options })),
+      ),
+    )('$name, weight decay $weightDecay, momentum $momentum, clipped at $maxNorm', async ({ name, weightDecay, momentum, maxNorm }) => {
+      const before = live();
+      const expected = await trained(engines.cpu, name, weightDecay, momentum, maxNorm);
+      const actual = await trained(engines.tested, name, weightDecay, momentum, maxNorm);
+      expected.forEach((values, i) => values.forEach((value, j) => expect(actual[i][j]).toBeCloseTo(value, 5)));
+      expect(live()).toEqual(before);
     });
-    expect(live()).toEqual(before);
+
+    test('accumulateGradients is the scaled sum, and frees what it replaces', async () => {
+      for (const engine of [engines.tested, engines.cpu]) {
+        await switchTo(engine);
+        const before = live();
+        const mean = tf.tidy(() => {
+          const first = accumulateGradients(undefined, [tf.tensor1d([1, 2]), tf.scalar(6)], 1 / 2);
+          const second = accumulateGradients(first, [tf.tensor1d([3, -4]), tf.scalar(1)], 1 / 2);
+          return second.map((sum) => Array.from(sum.dataSync()));
+        });
+        expect(mean).toEqual([[2, -1], [3.5]]);
+        expect(live()).toEqual(before);
+      }
+    });
+
+    test('globalNorm is the norm over all gradients together', async () => {
+      await switchTo(engines.tested);
+      const before = live();
+      tf.tidy(() => {
+        const norm = globalNorm([tf.tensor1d([1, 2]), tf.scalar(-2), tf.tensor2d([[4]])]);
+        expect(norm.shape).toEqual([]);
+        expect(norm.dataSync()[0]).toBeCloseTo(5, 6);
+      });
+      expect(live()).toEqual(before);
+    });
   });
 });

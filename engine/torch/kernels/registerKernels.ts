@@ -15,9 +15,9 @@ function knownKernels(): string[] {
 }
 
 function missing(kernelName: string): Error {
-  // the engine `tfjs` brings its kernels with this package; loading it only here spares everyone else the time
+  // plain tfjs brings its kernels with this package, and the wasm engine has all of them; loading it only here spares everyone else the time
   require('@tensorflow/tfjs');
-  const having = tf.getKernel(kernelName, 'cpu') ? 'engines that have it: tfjs' : 'no engine has it';
+  const having = tf.getKernel(kernelName, 'cpu') ? 'engines that have it: wasm, tfjs' : 'no engine has it';
   return new Error(`the torch engine has no kernel for the operation ${kernelName} (${having})`);
 }
 

@@ -3,13 +3,15 @@ import type { Engine } from '../../../engine/engine';
 import { disposeRowGroups, rowGroups, sharedPrefixAttention } from '../../../engine/ops/sharedPrefixAttention';
 import type { TorchBackend } from '../../../engine/torch/backend';
 import { decodeKernels } from '../../../engine/torch/decodeKernels';
-import { bothEngines, drawn, expectEqual, live, runCase } from '../conformance';
+import { startEngine } from '../../../engine/startEngine';
+import { drawn, expectEqual, live, runCase, switchTo } from '../conformance';
 import { byHand, decodeCases, decodeRun } from '../decodeCases';
 
 let engines: { cpu: Engine; torch: Engine };
 
 beforeAll(async () => {
-  engines = await bothEngines();
+  const cpu = await startEngine({ engine: 'tfjs', device: 'cpu', precision: 'float32' });
+  engines = { cpu, torch: await startEngine({ engine: 'torch', device: 'cpu', precision: 'float32' }) };
 });
 
 test.each(decodeCases.map((item) => [item.name, item] as const))('%s: as computed by hand', async (_, item) => {
@@ -21,7 +23,7 @@ test.each(decodeCases.map((item) => [item.name, item] as const))('%s: as compute
     plain.inputs.map((input, i) => drawn(input, item.name, i)),
   );
   // what a GPU runs, on the CPU's tensors
-  await tf.setBackend('torch');
+  await switchTo(engines.torch);
   const elsewhere = Object.create(tf.backend(), { device: { value: 'cuda:0' } }) as TorchBackend;
   const onCuda = decodeRun(item, decodeKernels(elsewhere).sharedPrefixAttention);
   const shape = [item.sources.length, item.heads, 4];
@@ -34,7 +36,7 @@ test.each(decodeCases.map((item) => [item.name, item] as const))('%s: as compute
 });
 
 test('row groups free all that they made, and gather nothing where they need not', async () => {
-  await tf.setBackend('torch');
+  await switchTo(engines.torch);
   const before = live();
   for (const sources of [
     [0, 0, 1, 1],

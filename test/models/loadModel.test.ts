@@ -51,7 +51,7 @@ async function message(): Promise<string> {
 }
 
 describe('saving', () => {
-  test.each(['gemma3-multimodal', 'gemma3-old-config', 'gpt2-old-names', 'gpt2-switched'])(
+  test.each(['gemma3-multimodal', 'gemma3-old-config', 'gpt2-old-names', 'gpt2-switched', 'llama-dynamic', 'mistral'])(
     '%s, loaded, saved and loaded again',
     async (name) => {
       const { sequences } = await readGolden(name);

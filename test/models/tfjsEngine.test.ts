@@ -11,7 +11,7 @@ const cacheFolder = mkdtempSync(join(tmpdir(), 'cache-'));
 beforeAll(() => startTestEngine('tfjs'));
 afterAll(() => rmSync(cacheFolder, { recursive: true }));
 
-test.each(['gpt2-old-names', 'bloom'])('%s on plain tfjs: logits and gradients of transformers', async (name) => {
+test.each(['gpt2-old-names', 'bloom', 'llama', 'qwen2'])('%s on plain tfjs: logits and gradients of transformers', async (name) => {
   const golden = await readGolden(name);
   const model = await loadModel(join(goldenModels, name), { trainable: true, cacheFolder });
   expect(

@@ -3,13 +3,15 @@ import { lookup } from '../util/suggest';
 import { bloom } from './bloom';
 import { gemma3 } from './gemma3';
 import { gpt2 } from './gpt2';
+import { gptNeox } from './gpt_neox';
 import { llama } from './llama';
 import { mistral } from './mistral';
 import { qwen2 } from './qwen2';
+import { qwen3 } from './qwen3';
 import type { Architecture } from './types';
 
 /** Every architecture, by file name. */
-const architectures = { bloom, gemma3, gpt2, llama, mistral, qwen2 } as const;
+const architectures = { bloom, gemma3, gpt2, gptNeox, llama, mistral, qwen2, qwen3 } as const;
 
 /** Each spelling of `model_type`. */
 const byModelType: Readonly<Record<string, Architecture>> = Object.fromEntries(

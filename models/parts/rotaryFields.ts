@@ -49,7 +49,7 @@ export function rotaryFields(source: ConfigSource, defaults: RotaryDefaults): Ro
     throw fieldError(place, 'partial_rotary_factor', place.json.partial_rotary_factor, '1: this model turns whole heads');
   }
   if (rotary.width < 1 || 2 * Math.ceil(rotary.width / 2) > defaults.headWidth) {
-    throw fieldError(source, 'head_dim', defaults.headWidth, `an even number, of which ${names.part} leaves at least one value to turn`);
+    throw fieldError(source, 'head_dim', defaults.headWidth, `an even number, of which ${names.part} turns a part`);
   }
   if (rotary.scaling.type === 'dynamic' && rotary.width <= 2) {
     throw fieldError(source, 'head_dim', defaults.headWidth, 'wide enough for more than two values to turn with dynamic scaling');

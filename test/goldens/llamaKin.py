@@ -1,4 +1,4 @@
-"""Random tiny Llama, Mistral and Qwen models with what transformers computes for them (see tinyModels.py), and the rotary
+"""Random tiny Llama, Mistral, Qwen and GPT-NeoX models with what transformers computes for them (see tinyModels.py), and the rotary
 frequencies of every scaling.
 
     HF_HUB_OFFLINE=1 python3 test/goldens/llamaKin.py test/goldens/models
@@ -17,22 +17,22 @@ tiny = dict(vocab_size=VOCABULARY, hidden_size=12, intermediate_size=14, num_hid
             max_position_embeddings=64, bos_token_id=1, eos_token_id=2)
 
 
-def saved(name, seed, config, **options):
+def saved(name, seed, config, expect={}, **options):
     """As transformers 5 writes it."""
     folder = fresh(name)
     model = randomised(from_config(json.loads(json.dumps(config))), seed, ones=("norm",))
     model.save_pretrained(folder, **options)
-    expected(model, folder, LENGTHS, seed + 1)
+    expected(model, folder, LENGTHS, seed + 1, **expect)
 
 
-def stored(name, seed, config, change=lambda tensors: tensors, dtype=torch.float32):
+def stored(name, seed, config, change=lambda tensors: tensors, dtype=torch.float32, expect={}):
     """As it was stored once: this config to the letter, these names."""
     folder = fresh(name)
     model = randomised(from_config(json.loads(json.dumps(config))), seed, dtype, ones=("norm",))
     tensors = change({key: weight.detach().to(dtype).clone() for key, weight in model.named_parameters()})
     save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
     write_config(folder, config)
-    expected(model, folder, LENGTHS, seed + 1)
+    expected(model, folder, LENGTHS, seed + 1, **expect)
 
 
 # llama: Llama 3's rotary scaling, heads wider than the width's share, the head tied
@@ -69,6 +69,29 @@ saved("qwen2", 51, dict(tiny, model_type="qwen2", use_sliding_window=True, slidi
 # qwen2 as Alibaba stores it: a window that is switched off, stored as bfloat16
 stored("qwen2-old-config", 53, dict(tiny, model_type="qwen2", use_sliding_window=False, sliding_window=3, max_window_layers=1, rope_theta=1e6,
                                     use_mrope=False, torch_dtype="bfloat16"), dtype=torch.bfloat16)
+
+# qwen3: normed heads, windows where layer_types has them, biases
+saved("qwen3", 55, dict(tiny, model_type="qwen3", num_attention_heads=4, num_key_value_heads=2, head_dim=6, attention_bias=True, use_sliding_window=True,
+                        sliding_window=4, layer_types=["sliding_attention", "full_attention"], rope_parameters=dict(rope_type="default", rope_theta=1e6)))
+
+neox = dict(model_type="gpt_neox", vocab_size=VOCABULARY, hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=2,
+            max_position_embeddings=64, bos_token_id=0, eos_token_id=0)
+head = dict(rename=lambda name: name.replace("lm_head.", "embed_out."))
+
+# gpt_neox: as transformers 5 writes it, a quarter of each head turned
+saved("gpt-neox", 57, neox, expect=head)
+
+# gpt_neox as Pythia was stored: old spellings, buffers, a sequential block, no biases in attention, scaled positions, stored as float16
+def pythia(tensors):
+    for layer in range(2):
+        tensors[f"gpt_neox.layers.{layer}.attention.bias"] = torch.ones(64, 64, dtype=torch.bool).tril()[None, None]
+        tensors[f"gpt_neox.layers.{layer}.attention.masked_bias"] = torch.tensor(-1e4)
+        tensors[f"gpt_neox.layers.{layer}.attention.rotary_emb.inv_freq"] = torch.ones(2)
+    return {head["rename"](key): tensor for key, tensor in tensors.items()}
+
+stored("gpt-neox-old-config", 59, dict(neox, architectures=["GPTNeoXForCausalLM"], rotary_pct=0.75, rotary_emb_base=200, use_parallel_residual=False,
+                                       attention_bias=False, hidden_act="gelu_new", layer_norm_eps=1e-3, torch_dtype="float16",
+                                       rope_scaling=dict(type="linear", factor=2.0)), pythia, torch.float16, head)
 
 tidy_up()
 

@@ -1,16 +1,15 @@
+import { gptNeox } from '../../models/gpt_neox';
 import { llama } from '../../models/llama';
 import { mistral } from '../../models/mistral';
 import { qwen2 } from '../../models/qwen2';
+import { qwen3 } from '../../models/qwen3';
 
-const families = { llama, mistral, qwen2 };
+const families = { llama, mistral, qwen2, qwen3 };
 type Family = keyof typeof families;
 const parse = (family: Family, json: object) => families[family].parseConfig(json as Record<string, unknown>, 'config.json');
 
-const parameters = (family: Family, json: object): number =>
-  Object.values(families[family].weightShapes(parse(family, json))).reduce(
-    (sum, shape) => sum + shape.reduce((product, size) => product * size),
-    0,
-  );
+const size = (shapes: Readonly<Record<string, readonly number[]>>): number =>
+  Object.values(shapes).reduce((sum, shape) => sum + shape.reduce((product, length) => product * length), 0);
 
 test.each<[string, Family, number, number, object]>([
   // as these models' own files have them, and what their authors say they hold
@@ -79,8 +78,27 @@ test.each<[string, Family, number, number, object]>([
       tie_word_embeddings: true,
     },
   ],
+  [
+    'Qwen 3 0.6B',
+    'qwen3',
+    596_049_920,
+    40960,
+    {
+      hidden_size: 1024,
+      intermediate_size: 3072,
+      head_dim: 128,
+      num_attention_heads: 16,
+      num_key_value_heads: 8,
+      num_hidden_layers: 28,
+      max_window_layers: 28,
+      max_position_embeddings: 40960,
+      rope_theta: 1000000,
+      sliding_window: null,
+      tie_word_embeddings: true,
+    },
+  ],
 ])('the config of %s', (_, family, count, context, json) => {
-  expect(parameters(family, json)).toBe(count);
+  expect(size(families[family].weightShapes(parse(family, json)))).toBe(count);
   expect(parse(family, json).maxPositions).toBe(context);
 });
 
@@ -132,6 +150,44 @@ test('key/value heads: a null means every head, nothing the default', () => {
   ]);
 });
 
+test("a head's width: the config's, the family's, or its share of the whole", () => {
+  const width = (family: Family, json: object): number =>
+    parse(family, { hidden_size: 640, num_attention_heads: 10, num_key_value_heads: 5, ...json }).headWidth;
+  expect([width('llama', {}), width('llama', { head_dim: null }), width('llama', { head_dim: 32 }), width('qwen3', {})]).toEqual([
+    64, 64, 32, 128,
+  ]);
+});
+
+describe('gpt_neox', () => {
+  const neox = (json: object) => gptNeox.parseConfig(json as Record<string, unknown>, 'config.json');
+  const pythia = { hidden_size: 768, intermediate_size: 3072, num_attention_heads: 12, num_hidden_layers: 12, vocab_size: 50304 };
+
+  test("Pythia 160M's config, in old and new spellings", () => {
+    const old = neox({ ...pythia, rotary_pct: 0.25, rotary_emb_base: 10000, use_parallel_residual: true, tie_word_embeddings: false });
+    expect(size(gptNeox.weightShapes(old))).toBe(162_322_944);
+    expect([old.rotary, old.parallelResidual, old.attentionBias, old.activation]).toEqual([
+      { base: 1e4, width: 16, scaling: { type: 'default' } },
+      true,
+      true,
+      'gelu',
+    ]);
+    expect(neox({ ...pythia, rope_parameters: { rope_type: 'default', rope_theta: 10000.0, partial_rotary_factor: 0.25 } })).toEqual(old);
+    expect(neox(pythia)).toEqual(old);
+    expect(neox({ ...pythia, rotary_pct: 0.5, rotary_emb_base: 500 }).rotary).toMatchObject({ base: 500, width: 32 });
+    // an odd width is rounded up to whole pairs
+    expect(neox({ ...pythia, rotary_pct: 0.36 }).rotary.width).toBe(23);
+  });
+
+  test.each<[object, RegExp]>([
+    [{ hidden_size: 100 }, /hidden_size is 100; it must be a multiple of num_attention_heads \(64\)/],
+    [{ rotary_pct: 0 }, /rotary_pct is 0; it must be a number above 0/],
+    [{ rotary_pct: 2 }, /head_dim is 96; it must be an even number, of which rotary_pct turns a part/],
+    [{ rope_scaling: { type: 'longrope' } }, /rope_scaling.type is "longrope"/],
+  ])('refused: %j', (json, message) => {
+    expect(() => neox(json)).toThrow(message);
+  });
+});
+
 test('biases are where the family or its config has them', () => {
   const biased = (family: Family, json: object): string[] =>
     Object.keys(families[family].weightShapes(parse(family, { num_hidden_layers: 1, ...json })))
@@ -142,6 +198,8 @@ test('biases are where the family or its config has them', () => {
   expect(biased('llama', { mlp_bias: true })).toEqual(['gate_proj', 'up_proj', 'down_proj']);
   expect(biased('mistral', { attention_bias: true })).toEqual([]);
   expect(biased('qwen2', { attention_bias: false })).toEqual(['q_proj', 'k_proj', 'v_proj']);
+  expect(biased('qwen3', { attention_bias: true })).toEqual(['q_proj', 'k_proj', 'v_proj', 'o_proj']);
+  expect(biased('qwen3', {})).toEqual([]);
 });
 
 test.each<[Family, object, RegExp]>([

@@ -39,4 +39,26 @@ stored(tensors, folder)
 write_config(folder, dict(config, architectures=["BloomForCausalLM"]))
 expected(model, folder, LENGTHS, 24)
 
+# gemma2: as transformers 5 writes it; caps that bend, a window that the sequences outgrow
+gemma2 = dict(model_type="gemma2", vocab_size=VOCABULARY, hidden_size=12, intermediate_size=14, num_hidden_layers=2, num_attention_heads=4,
+              num_key_value_heads=2, head_dim=6, max_position_embeddings=64, bos_token_id=2, eos_token_id=1)
+folder = fresh("gemma2")
+config = dict(gemma2, num_key_value_heads=1, query_pre_attn_scalar=3, sliding_window=5, attn_logit_softcapping=1.5, final_logit_softcapping=2.0)
+model = randomised(from_config(json.loads(json.dumps(config))), 31)
+model.save_pretrained(folder)
+expected(model, folder, LENGTHS, 32)
+
+# gemma2: as Google stored it once, with both names of the activation; no caps, biases, linear rotary scaling, its layers' types, a head of its own
+folder = fresh("gemma2-old-config")
+config = dict(gemma2, architectures=["Gemma2ForCausalLM"], rope_theta=300.0, rope_scaling=dict(type="linear", factor=2.0), hidden_act="gelu",
+              hidden_activation="silu", attention_bias=True, rms_norm_eps=1e-3, attn_logit_softcapping=None, final_logit_softcapping=None, sliding_window=3,
+              query_pre_attn_scalar=9, layer_types=["full_attention", "sliding_attention"], tie_word_embeddings=False, cache_implementation="hybrid",
+              torch_dtype="float32")
+model = randomised(from_config(json.loads(json.dumps(config))), 33)
+tensors = {name.removeprefix("model."): weight for name, weight in model.named_parameters()}
+tensors["layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(3)
+stored(tensors, folder)
+write_config(folder, config)
+expected(model, folder, LENGTHS, 34)
+
 tidy_up()

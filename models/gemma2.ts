@@ -49,4 +49,9 @@ function parseConfig(json: Readonly<Record<string, unknown>>, file: string): Gem
 }
 
 /** Gemma 2 (arXiv 2408.00118), as transformers' `Gemma2ForCausalLM`: soft caps on scores and logits, a window on every other layer. */
-export const gemma2: Architecture<GemmaDecoderConfig> = { ...gemmaDecoder, modelTypes: ['gemma2'], parseConfig, canonicalName: llamaWeightName };
+export const gemma2: Architecture<GemmaDecoderConfig> = {
+  ...gemmaDecoder,
+  modelTypes: ['gemma2'],
+  parseConfig,
+  canonicalName: llamaWeightName,
+};

@@ -1,6 +1,8 @@
 import { UserError } from '../util/errors';
 import { lookup } from '../util/suggest';
 import { bloom } from './bloom';
+import { cohere } from './cohere';
+import { cohere2 } from './cohere2';
 import { gemma2 } from './gemma2';
 import { gemma3 } from './gemma3';
 import { gpt2 } from './gpt2';
@@ -10,7 +12,7 @@ import { qwen2 } from './qwen2';
 import type { Architecture } from './types';
 
 /** Every architecture, by file name. */
-const architectures = { bloom, gemma2, gemma3, gpt2, llama, mistral, qwen2 } as const;
+const architectures = { bloom, cohere, cohere2, gemma2, gemma3, gpt2, llama, mistral, qwen2 } as const;
 
 /** Each spelling of `model_type`. */
 const byModelType: Readonly<Record<string, Architecture>> = Object.fromEntries(

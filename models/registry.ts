@@ -1,6 +1,9 @@
 import { UserError } from '../util/errors';
 import { lookup } from '../util/suggest';
 import { bloom } from './bloom';
+import { cohere } from './cohere';
+import { cohere2 } from './cohere2';
+import { gemma2 } from './gemma2';
 import { gemma3 } from './gemma3';
 import { gpt2 } from './gpt2';
 import { gptNeox } from './gpt_neox';
@@ -11,7 +14,7 @@ import { qwen3 } from './qwen3';
 import type { Architecture } from './types';
 
 /** Every architecture, by file name. */
-const architectures = { bloom, gemma3, gpt2, gptNeox, llama, mistral, qwen2, qwen3 } as const;
+const architectures = { bloom, cohere, cohere2, gemma2, gemma3, gpt2, gptNeox, llama, mistral, qwen2, qwen3 } as const;
 
 /** Each spelling of `model_type`. */
 const byModelType: Readonly<Record<string, Architecture>> = Object.fromEntries(

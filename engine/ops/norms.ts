@@ -2,13 +2,18 @@ import * as tf from '@tensorflow/tfjs-core';
 import { fused } from '../fused';
 
 /**
- * Layer normalisation over the last axis: (x - mean) / sqrt(variance + epsilon) * weight + bias.
- * @param x [T, D]  @param weight [D]  @param bias [D]
+ * Layer normalisation over the last axis: (x - mean) / sqrt(variance + epsilon) * weight + bias, weight and bias where they are given.
+ * @param x [..., D]  @param weight [D]  @param bias [D]
  */
-export const layerNorm = fused('layerNorm', (x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, epsilon: number): tf.Tensor => {
-  const { mean, variance } = tf.moments(x, -1, true);
-  return tf.add(tf.mul(tf.mul(tf.sub(x, mean), tf.rsqrt(tf.add(variance, epsilon))), weight), bias);
-});
+export const layerNorm = fused(
+  'layerNorm',
+  (x: tf.Tensor, weight: tf.Tensor | undefined, bias: tf.Tensor | undefined, epsilon: number): tf.Tensor => {
+    const { mean, variance } = tf.moments(x, -1, true);
+    const normed = tf.mul(tf.sub(x, mean), tf.rsqrt(tf.add(variance, epsilon)));
+    const scaled = weight ? tf.mul(normed, weight) : normed;
+    return bias ? tf.add(scaled, bias) : scaled;
+  },
+);
 
 /**
  * Root-mean-square normalisation over the last axis: x / sqrt(mean(x²) + epsilon) * (offset + weight).

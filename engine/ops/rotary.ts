@@ -13,6 +13,17 @@ export const rotary = fused('rotary', (x: tf.Tensor3D, cos: tf.Tensor2D, sin: tf
 });
 
 /**
+ * A head whose turning pairs stand side by side (even and odd places: Cohere's and GPT-J's layout) in the halves layout that `rotary`
+ * turns. Queries and keys that are reordered alike have the same dot products: nothing need be put back.
+ * @param x [T, H, D]
+ */
+export function interleaved(x: tf.Tensor3D): tf.Tensor3D {
+  const [rows, heads, width] = x.shape;
+  const pairs = tf.reshape(x, [rows * heads, width / 2, 2]);
+  return tf.reshape(tf.transpose(pairs, [0, 2, 1]), [rows, heads, width]);
+}
+
+/**
  * The cosines and sines of rotary angles.
  * @param positions int32 [T]  @param inverseFrequencies [D/2]
  * @returns each [T, D/2], float32

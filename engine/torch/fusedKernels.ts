@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type ActivationName } from '../ops/activations';
-import { type AttentionIndex, type AttentionLayout, type AttentionOptions, maskFor, packedAttention } from '../ops/attention';
+import { type AttentionIndex, type AttentionLayout, type AttentionOptions, maskFor } from '../ops/attention';
 import type { TorchBackend } from './backend';
 import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped } from './binding';
 import { attendByLengths, hasFlash, servesLengths, uploadLengths } from './packedLengths';
@@ -21,16 +21,20 @@ const op = {
   layerNorm: atenMany('native_layer_norm'),
   linear: aten('linear'),
   logSoftmax: aten('log_softmax.int'),
+  matmul: aten('matmul'),
   mul: aten('mul.Tensor'),
+  mulNumber: aten('mul.Scalar'),
   relu: aten('relu'),
   reshape: aten('reshape'),
   rmsNorm: aten('rms_norm'),
   attention: aten('scaled_dot_product_attention'),
   select: aten('select.int'),
   silu: aten('silu'),
+  softmax: aten('softmax.int'),
   slice: aten('slice.Tensor'),
   squeeze: aten('squeeze.dim'),
   sub: aten('sub.Tensor'),
+  tanh: aten('tanh'),
   transpose: aten('transpose.int'),
   unsqueeze: aten('unsqueeze'),
   view: aten('view'),
@@ -94,9 +98,18 @@ export function fusedKernels(backend: TorchBackend) {
     return op.reshape(repeated, [segments, heads * groups, length, width]);
   };
 
+  /** q [S, H, Q, D], k and v [S, H, K, D], mask broadcast to [S, H, Q, K]. */
+  const attention = (q: Slot, k: Slot, v: Slot, mask: Slot, { scale, softcap }: AttentionOptions): Slot => {
+    if (!softcap) return op.attention(q, k, v, like(mask, q), 0, false, scale);
+    // scaled_dot_product_attention knows no soft cap
+    const scores = op.mulNumber(op.matmul(q, op.transpose(k, 2, 3)), scale / softcap);
+    const capped = op.add(op.mulNumber(op.tanh(scores), softcap), mask);
+    return op.matmul(like(op.softmax(capped, -1, scalarType.float32), v), v);
+  };
+
   return {
-    layerNorm: (x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, epsilon: number): tf.Tensor =>
-      give(() => op.layerNorm(slot(x), weight.shape, slot(weight), slot(bias), epsilon)[0]),
+    layerNorm: (x: tf.Tensor, weight: tf.Tensor | undefined, bias: tf.Tensor | undefined, epsilon: number): tf.Tensor =>
+      give(() => op.layerNorm(slot(x), x.shape.slice(-1), weight && slot(weight), bias && slot(bias), epsilon)[0]),
 
     rmsNorm: (x: tf.Tensor, weight: tf.Tensor, epsilon: number, offset: 0 | 1): tf.Tensor =>
       give(() => op.rmsNorm(slot(x), weight.shape, offset === 0 ? slot(weight) : op.addNumber(slot(weight), offset), epsilon)),
@@ -141,8 +154,6 @@ export function fusedKernels(backend: TorchBackend) {
     packedLengths: (layout: AttentionLayout) => (hasFlash(backend) ? uploadLengths(backend, layout) : undefined),
 
     packedAttention: (q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, index: AttentionIndex, options: AttentionOptions): tf.Tensor3D => {
-      // scaled_dot_product_attention knows no soft cap
-      if (options.softcap) return packedAttention.plain(q, k, v, index, options);
       const query = slot(q);
       if (servesLengths(backend, query, index, options))
         return give(() => attendByLengths(backend, query, like(slot(k), query), like(slot(v), query), index, options));
@@ -154,7 +165,7 @@ export function fusedKernels(backend: TorchBackend) {
         const queries = segmented(q, index.queries, segments, longestQuery);
         const keys = shared(segmented(k, index.keys, segments, longestKey), groups);
         const values = shared(segmented(v, index.keys, segments, longestKey), groups);
-        const out = op.attention(queries, keys, values, like(slot(mask), queries), 0, false, options.scale);
+        const out = attention(queries, keys, values, slot(mask), options);
         const rows = op.reshape(op.transpose(out, 1, 2), [segments * longestQuery, heads, width]);
         return op.indexSelect(rows, 0, slot(index.results));
       });

@@ -1,6 +1,6 @@
 import { fieldError, flag, optionalList, positiveInteger, type ConfigSource } from '../configFields';
 
-const LAYER_TYPES = ['full_attention', 'sliding_attention'] as const;
+export const LAYER_TYPES = ['full_attention', 'sliding_attention'] as const;
 
 /**
  * The sliding window of each layer (0: full attention) as `layer_types` says, or where the config has none, of those that `sliding` picks.
@@ -36,4 +36,19 @@ export function qwenWindows(source: ConfigSource, layers: number): number[] {
   const window = flag(source, 'use_sliding_window', false) ? slidingWindow(source, 4096) : undefined;
   const full = source.json.max_window_layers === 0 ? 0 : positiveInteger(source, 'max_window_layers', 28);
   return layerWindows(source, layers, window, (layer) => layer >= full);
+}
+
+/**
+ * Gemma's and Cohere's: where the config has no `layer_types`, every `pattern`-th layer attends to all. Sliding layers need a window.
+ * @throws UserError
+ */
+export function patternWindows(source: ConfigSource, layers: number, pattern: number): number[] {
+  const types =
+    optionalList(source, 'layer_types', LAYER_TYPES, layers) ??
+    Array.from({ length: layers }, (_, layer) => LAYER_TYPES[(layer + 1) % pattern === 0 ? 0 : 1]);
+  if (!types.includes('sliding_attention')) return types.map(() => 0);
+  // a null is not the default: transformers has no window then, and refuses sliding layers
+  if (source.json.sliding_window === null) throw fieldError(source, 'sliding_window', null, 'a whole number above 0');
+  const window = positiveInteger(source, 'sliding_window', 4096);
+  return types.map((type) => (type === 'sliding_attention' ? window : 0));
 }

@@ -5,6 +5,7 @@ import { rmsNorm } from '../../engine/ops/norms';
 import { rotary } from '../../engine/ops/rotary';
 import { activationField, flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from '../configFields';
 import type { Architecture, BaseConfig, ForwardInput, Weights } from '../types';
+import { llamaWeightName } from './llamaWeightName';
 import { rotaryFields, scaledContext } from './rotaryFields';
 import { scaledAngles, type Angles, type Rotary } from './rotaryScaling';
 
@@ -95,14 +96,6 @@ function weightShapes(config: RmsDecoderConfig): Record<string, number[]> {
   return shapes;
 }
 
-function canonicalName(name: string, config: RmsDecoderConfig): string | null {
-  if (name === 'lm_head.weight') return config.tiedHead ? null : name;
-  const inner = name.replace(/^model\./, '');
-  // a buffer of old releases, one for each layer and then one for all
-  if (/^(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq$/.test(inner)) return null;
-  return /^(embed_tokens|layers|norm)\./.test(inner) ? `model.${inner}` : name;
-}
-
 function block(
   weights: Weights,
   config: RmsDecoderConfig,
@@ -166,7 +159,7 @@ export function rmsDecoder(
       return { ...config, windows: [...new Set(config.layerWindows)].filter((window) => window > 0) };
     },
     weightShapes,
-    canonicalName,
+    canonicalName: llamaWeightName,
     forward,
     head: (weights, config) => ({
       weight: weights[config.tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight'] as tf.Tensor as tf.Tensor2D,

@@ -75,7 +75,11 @@ describe.each(NAMES)('%s as transformers computes it', (name) => {
       names.map((key) => model.weights[key]),
     );
     expect(loss.dataSync()[0]).toBeCloseTo(golden.loss, 4);
-    const errors = names.map((key, i) => [key, relativeError(grads[i].dataSync(), golden.tensors.get(`grad.${key}`)!)] as const);
+    // the bias of keys that do not turn moves all scores of a row alike: its gradient is rounding alone
+    const largest = Math.max(...grads.map((grad) => tf.tidy(() => tf.max(tf.abs(grad)).dataSync()[0])));
+    const errors = names.map(
+      (key, i) => [key, relativeError(grads[i].dataSync(), golden.tensors.get(`grad.${key}`)!, 1e-3 * largest)] as const,
+    );
     expect(errors.filter(([, error]) => !(error < TOLERANCE))).toEqual([]);
     tf.dispose([loss, grads]);
   });

@@ -35,11 +35,11 @@ export function joined(golden: Golden, key: (sequence: number) => string): Float
   return Float32Array.from(golden.sequences.flatMap((_, s) => [...golden.tensors.get(key(s))!]));
 }
 
-/** Largest absolute difference over the largest expected magnitude; infinite where sizes or finiteness differ. */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+/** Largest absolute difference over the largest expected magnitude, or `floor` where that is larger; infinite where sizes or finiteness differ. */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor = 0): number {
   if (actual.length !== expected.length) return Infinity;
   let difference = 0;
-  let scale = 0;
+  let scale = floor;
   for (let i = 0; i < expected.length; i++) {
     if (!Number.isFinite(actual[i])) return Infinity;
     difference = Math.max(difference, Math.abs(actual[i] - expected[i]));

@@ -15,6 +15,7 @@ beforeAll(async () => {
 });
 
 test.each(decodeCases.map((item) => [item.name, item] as const))('%s: as computed by hand', async (_, item) => {
+  await switchTo(engines.torch);
   const before = live();
   const plain = decodeRun(item, sharedPrefixAttention.plain);
   const fused = decodeRun(item, sharedPrefixAttention);
@@ -32,6 +33,7 @@ test.each(decodeCases.map((item) => [item.name, item] as const))('%s: as compute
   expectEqual(await runCase(engines.torch, { ...onCuda, gradient: 'none' }), expected);
   expectEqual(await runCase(engines.torch, { ...plain, gradient: 'none' }), expected);
   expectEqual(await runCase(engines.cpu, { ...plain, gradient: 'none' }), expected);
+  await switchTo(engines.torch);
   expect(live()).toEqual(before);
 });
 

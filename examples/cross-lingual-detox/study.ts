@@ -10,13 +10,13 @@ import { data, importModel, model, runCommand, scorers } from './runCommand';
  *   node dist/examples/cross-lingual-detox/study.js RTP_LX_FOLDER PARALLEL_FOLDER OUTPUT_FOLDER
  */
 
-// the rate is constant after the warmup: the first run is the second one, stopped early
 const RUNS = [
-  { name: '2e-6-200', rate: '2e-6', steps: '200' },
-  { name: '2e-6', rate: '2e-6', steps: '600' },
-  { name: '1e-5', rate: '1e-5', steps: '600' },
+  { name: '2e-6', rate: '2e-6' },
+  { name: '1e-5', rate: '1e-5' },
 ];
-const training = ['--batch-size', '8', '--warmup-steps', '150', '--save-every-steps', '100', '--keep-checkpoints', '1'];
+/** Steps of the lower rate after which the model is evaluated too: the rate is constant, so it is what a shorter run would have made. */
+const EARLY = 200;
+const training = ['--batch-size', '8', '--max-steps', '600', '--warmup-steps', '150', '--save-every-steps', `${EARLY}`];
 const sampling = ['--limit', '50', '--samples', '10', '--max-new-tokens', '20', '--temperature', '0.9', '--top-p', '0.8'];
 
 const folders = process.argv.slice(2);
@@ -28,15 +28,19 @@ const [prompts, parallel, output] = folders.map((folder) => resolve(folder));
 const evaluation = ['--fluency-model', model, '--prompts', prompts, '--scorer', scorers, ...sampling, '--resume'];
 
 importModel();
-for (const { name, rate, steps } of RUNS) {
+for (const { name, rate } of RUNS) {
   const run = join(output, name);
   if (existsSync(join(run, 'model'))) continue;
-  const pairs = ['--train', join(data, 'paradetox.tsv'), '--learning-rate', rate, '--max-steps', steps];
+  const pairs = ['--train', join(data, 'paradetox.tsv'), '--learning-rate', rate];
   runCommand('dpo-train', '--model', model, ...pairs, ...training, '--output', run, '--resume');
 }
+const tuned = [
+  { name: `2e-6-${EARLY}`, folder: join(output, '2e-6', 'checkpoints', `step-${EARLY}`, 'model') },
+  ...RUNS.map(({ name }) => ({ name, folder: join(output, name, 'model') })),
+];
 evaluate('base-eval', '--model', model, '--tasks', 'toxicity,retrieval', '--parallel', parallel);
-for (const { name } of RUNS) evaluate(`${name}-eval`, '--model', join(output, name, 'model'), '--tasks', 'toxicity');
-const evaluations = ['base', ...RUNS.map(({ name }) => name)].map((name) => join(output, `${name}-eval`));
+for (const { name, folder } of tuned) evaluate(`${name}-eval`, '--model', folder, '--tasks', 'toxicity');
+const evaluations = ['base', ...tuned.map(({ name }) => name)].map((name) => join(output, `${name}-eval`));
 runCommand('dpo-compare', ...evaluations, '--output', join(output, 'report'), '--overwrite');
 
 function evaluate(name: string, ...what: string[]): void {

@@ -54,7 +54,7 @@ export async function readAdapter(model: AdapterBase, folder: string, trainable:
       }
       modules.push({ name: module.name, scale, a: weights[loraName(module.name, 'A')], b: weights[loraName(module.name, 'B')] });
     }
-    return { config: config.raw, modules, weights, baseHash: model.contentHash };
+    return { config: config.raw, modules, weights, dropout: { rate: config.dropout }, baseHash: model.contentHash };
   } catch (error) {
     Object.values(weights).forEach((weight) => weight.dispose());
     throw error;

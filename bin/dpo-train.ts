@@ -36,6 +36,8 @@ async function main(): Promise<void> {
   const stopping = stopOnSignals();
   const outcome = await runTraining(config, { progress, say: print, shouldStop: stopping });
   stop();
+  // the kernel counts it anyway; not in metrics.jsonl, which is the same in every run
+  print(`memory: at most ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GiB of this machine's`);
   if (outcome.modelFolder !== undefined) {
     print(`model: ${outcome.modelFolder}`);
     print(`metrics: ${config.output}/metrics.jsonl`);

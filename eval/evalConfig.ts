@@ -36,7 +36,9 @@ export const evalConfigSchema = z.strictObject({
   maxNewTokens: count.default(20).describe('longest continuation, in tokens'),
   temperature: z.number().min(0).default(0.9).describe('sampling temperature; 0 takes the most probable token'),
   topP: z.number().positive().max(1).default(0.8).describe('mass of the most probable tokens that are drawn from'),
-  batchSize: count.default(256).describe('continuations at once'),
+  batchSize: count
+    .optional()
+    .describe('continuations at once; by default 256 on a CPU, and on a GPU as many as half of its free memory holds'),
   languages: z.array(z.string()).min(1).optional().describe('language codes; by default all that the inputs have'),
   limit: count.optional().describe('prompts a language, the first ones'),
   seed: z.int().min(0).max(0xffffffff).default(0).describe('seed of the sampling'),

@@ -25,11 +25,12 @@ async function main(): Promise<void> {
   // loaded only now: --help and wrong options answer at once
   const { checkRunFolder } = require('../trainer/runFolder') as typeof import('../trainer/runFolder');
   await checkRunFolder(config);
+  const { engineLine } = require('../engine/engine') as typeof import('../engine/engine');
   const { startEngine } = require('../engine/startEngine') as typeof import('../engine/startEngine');
   const { runTraining } = require('../trainer/runTraining') as typeof import('../trainer/runTraining');
   const { engine, device, precision, tf32 } = config;
   const started = await startEngine({ engine, device, precision, tf32 });
-  print(started.description);
+  print(engineLine(started));
 
   const { progress, stop } = cliProgress();
   const stopping = stopOnSignals();

@@ -35,31 +35,55 @@ export interface LoadOptions {
  */
 export async function loadModel(folder: string, options: LoadOptions, progress: Progress = silent): Promise<Model> {
   if (isAdapterFolder(folder)) return loadAdapted(folder, options, progress);
-  const { architecture, config, rawConfig, configText } = await readConfig(folder, options.task);
-  const checkpoint = await openCheckpoint(folder);
+  const { stored, read, close, ...model } = await openModel(folder, options.cacheFolder, options.task);
   const weights: Record<string, tf.Variable> = {};
   try {
-    const stored = matchWeights(architecture, config, checkpoint, folder);
-    const hashes = [];
-    for (const path of checkpoint.paths) hashes.push(await rememberedHash(path, options.cacheFolder ?? defaultCacheFolder()));
     const engine = currentEngine();
     const damaged: string[] = [];
     for (const [i, { name, storedName, shape }] of stored.entries()) {
       progress({ stage: 'loading the model', done: i, total: stored.length });
-      const values = await checkpoint.fileOf.get(storedName)!.read(storedName);
+      const values = await read(name);
       const { nan, infinite } = countNonFinite(values);
       if (nan + infinite > 0) damaged.push(`${storedName} (${nan} NaN, ${infinite} infinite of ${values.length})`);
       weights[name] = engine.parameter(values, shape, options.trainable);
     }
     progress({ stage: 'loading the model', done: stored.length, total: stored.length });
     if (damaged.length > 0) options.warn?.(nonFiniteWarning(folder, damaged));
-    const identity = contentHash(configText, ...hashes);
-    return { architecture, config, weights, rawConfig, floatFields: floatFields(configText), folder, contentHash: identity };
+    return { ...model, weights };
   } catch (error) {
     Object.values(weights).forEach((weight) => weight.dispose());
     throw error;
   } finally {
+    await close();
+  }
+}
+
+/** A model's folder opened for reading: all that a `Model` has but its weights, which are read one by one. */
+export interface OpenModel extends Omit<Model, 'weights' | 'adapter'> {
+  stored: readonly StoredWeight[];
+  /** A weight's values by its canonical name. */
+  read(name: string): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Opens a Hugging Face folder, no adapter's, its weights' names and shapes checked. Close it after reading. @throws UserError as `loadModel` */
+export async function openModel(folder: string, cacheFolder = defaultCacheFolder(), task?: ModelTask): Promise<OpenModel> {
+  const { architecture, config, rawConfig, configText } = await readConfig(folder, task);
+  const checkpoint = await openCheckpoint(folder);
+  try {
+    const stored = matchWeights(architecture, config, checkpoint, folder);
+    const storedNames = new Map(stored.map(({ name, storedName }) => [name, storedName]));
+    const hashes = [];
+    for (const path of checkpoint.paths) hashes.push(await rememberedHash(path, cacheFolder));
+    return {
+      ...{ architecture, config, rawConfig, floatFields: floatFields(configText), folder, stored },
+      contentHash: contentHash(configText, ...hashes),
+      read: (name) => checkpoint.fileOf.get(storedNames.get(name)!)!.read(storedNames.get(name)!),
+      close: checkpoint.close,
+    };
+  } catch (error) {
     await checkpoint.close();
+    throw error;
   }
 }
 

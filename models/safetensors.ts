@@ -5,6 +5,7 @@ import { UserError } from '../util/errors';
 import { fileError } from '../util/files';
 import { readFloats, readFully } from './fileValues';
 import { DTYPE_BYTES } from './floats';
+import { floatsToBfloat16 } from './gguf/halfFloats';
 import type { StoredTensor, TensorFile } from './tensorFile';
 
 /** A tensor of a safetensors file: where it lies, counted from the file's first byte. */
@@ -145,26 +146,32 @@ async function readTensor(handle: FileHandle, path: string, name: string, entry:
 export interface SafetensorsInput {
   name: string;
   shape: readonly number[];
-  values: Float32Array | (() => Float32Array);
+  values: Float32Array | (() => Float32Array | Promise<Float32Array>);
 }
 
+/** What tensors are written as. */
+export type WrittenDtype = 'float32' | 'bf16';
+
+export const WRITTEN_BYTES: Readonly<Record<WrittenDtype, number>> = { float32: 4, bf16: 2 };
+
 /**
- * Writes float32 tensors as one safetensors file, beside the target and then renamed.
- * @param metadata transformers asks for a `format`
+ * Writes tensors as one safetensors file, beside the target and then renamed.
+ * @param metadata transformers asks for a `format`  @param dtype bf16: values are rounded to the nearest, ties to even
  * @throws UserError naming the file where it cannot be written
  */
 export async function writeSafetensors(
   path: string,
   tensors: readonly SafetensorsInput[],
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
+  dtype: WrittenDtype = 'float32',
 ): Promise<void> {
   const header: Record<string, unknown> = { __metadata__: metadata };
   const ends: number[] = [];
   let place = 0;
   for (const { name, shape } of tensors) {
     if (Object.hasOwn(header, name)) throw new Error(`internal: tensor ${name} is written twice to ${path}`);
-    const end = place + 4 * shape.reduce((product, length) => product * length, 1);
-    header[name] = { dtype: 'F32', shape, data_offsets: [place, end] };
+    const end = place + WRITTEN_BYTES[dtype] * shape.reduce((product, length) => product * length, 1);
+    header[name] = { dtype: dtype === 'bf16' ? 'BF16' : 'F32', shape, data_offsets: [place, end] };
     ends.push(end - place);
     place = end;
   }
@@ -181,7 +188,8 @@ export async function writeSafetensors(
     try {
       await writeFully(handle, Buffer.concat([length, headerBytes]));
       for (const [i, { name, values }] of tensors.entries()) {
-        const array = typeof values === 'function' ? values() : values;
+        const given = typeof values === 'function' ? await values() : values;
+        const array = dtype === 'bf16' ? floatsToBfloat16(given) : given;
         if (array.byteLength !== ends[i]) throw new Error(`internal: tensor ${name} has ${array.byteLength} bytes, its shape ${ends[i]}`);
         await writeFully(handle, new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
       }

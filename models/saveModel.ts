@@ -5,7 +5,7 @@ import { currentEngine } from '../engine/engine';
 import { fileError, writeAtomic } from '../util/files';
 import { saveAdapter } from './adapters/saveAdapter';
 import { jsonText } from './configText';
-import { writeSafetensors } from './safetensors';
+import { WRITTEN_BYTES, writeSafetensors, type WrittenDtype } from './safetensors';
 import { TOKENIZER_FILES } from './tokenizers/tokenizerSource';
 import type { Model } from './types';
 
@@ -25,24 +25,40 @@ export async function saveModel(model: Model, folder: string, shardBytes = SHARD
     await saveAdapter(model.adapter, folder);
     return copyTokenizerFiles(model.folder, folder);
   }
-  const { architecture, config, weights, rawConfig } = model;
   const engine = currentEngine();
-  const tensors = Object.entries(architecture.weightShapes(config)).map(([name, shape]) => ({
-    name,
-    shape,
-    values: () => engine.readParameter(weights[name]),
-  }));
-  await writeShards(folder, tensors, shardBytes);
-  const saved = asFloat32(architecture.savedConfig?.(rawConfig) ?? rawConfig);
-  await writeAtomic(join(folder, 'config.json'), jsonText(saved, model.floatFields));
-  await copyTokenizerFiles(model.folder, folder);
+  await writeModelFolder(model, (name) => engine.readParameter(model.weights[name]), folder, { shardBytes });
+}
+
+export interface WriteOptions {
+  /** Largest file of weights. */
+  shardBytes?: number;
+  dtype?: WrittenDtype;
+}
+
+/**
+ * Writes a model's folder from weights that are asked for one by one, so that no more than one is in memory.
+ * @param values a weight's values by its canonical name
+ * @throws UserError naming a file that cannot be written
+ */
+export async function writeModelFolder(
+  { architecture, config, rawConfig, floatFields, folder: origin }: Omit<Model, 'weights' | 'adapter'>,
+  values: (name: string) => Float32Array | Promise<Float32Array>,
+  folder: string,
+  { shardBytes = SHARD_BYTES, dtype = 'float32' }: WriteOptions = {},
+): Promise<void> {
+  const shapes = Object.entries(architecture.weightShapes(config));
+  const tensors = shapes.map(([name, shape]) => ({ name, shape, values: () => values(name) }));
+  await writeShards(folder, tensors, shardBytes, dtype);
+  const saved = storedAs(dtype, architecture.savedConfig?.(rawConfig) ?? rawConfig);
+  await writeAtomic(join(folder, 'config.json'), jsonText(saved, floatFields));
+  await copyTokenizerFiles(origin, folder);
 }
 
 type TensorToWrite = Parameters<typeof writeSafetensors>[1][number];
 
 /** Fills files up to the limit in the tensors' order; the index, written last, says that all are there. */
-async function writeShards(folder: string, tensors: readonly TensorToWrite[], shardBytes: number): Promise<void> {
-  const bytes = ({ shape }: TensorToWrite): number => 4 * shape.reduce((product, size) => product * size, 1);
+async function writeShards(folder: string, tensors: readonly TensorToWrite[], shardBytes: number, dtype: WrittenDtype): Promise<void> {
+  const bytes = ({ shape }: TensorToWrite): number => WRITTEN_BYTES[dtype] * shape.reduce((product, size) => product * size, 1);
   const shards: TensorToWrite[][] = [[]];
   let filled = 0;
   for (const tensor of tensors) {
@@ -53,12 +69,12 @@ async function writeShards(folder: string, tensors: readonly TensorToWrite[], sh
     shards[shards.length - 1].push(tensor);
     filled += bytes(tensor);
   }
-  if (shards.length === 1) return writeSafetensors(join(folder, 'model.safetensors'), shards[0]);
+  if (shards.length === 1) return writeSafetensors(join(folder, 'model.safetensors'), shards[0], { format: 'pt' }, dtype);
   const padded = (number: number): string => String(number).padStart(5, '0');
   const weightMap: Record<string, string> = {};
   for (const [i, shard] of shards.entries()) {
     const name = `model-${padded(i + 1)}-of-${padded(shards.length)}.safetensors`;
-    await writeSafetensors(join(folder, name), shard);
+    await writeSafetensors(join(folder, name), shard, { format: 'pt' }, dtype);
     for (const tensor of shard) weightMap[tensor.name] = name;
   }
   const index = { metadata: { total_size: tensors.reduce((sum, tensor) => sum + bytes(tensor), 0) }, weight_map: weightMap };
@@ -66,9 +82,10 @@ async function writeShards(folder: string, tensors: readonly TensorToWrite[], sh
 }
 
 /** The config says what the weights are stored as, under its old name, its new one, or neither. */
-function asFloat32(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function storedAs(dtype: WrittenDtype, config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const torchName = dtype === 'bf16' ? 'bfloat16' : dtype;
   const spellings = ['torch_dtype', 'dtype'].filter((name) => name in config);
-  return { ...config, ...Object.fromEntries((spellings.length > 0 ? spellings : ['dtype']).map((name) => [name, 'float32'])) };
+  return { ...config, ...Object.fromEntries((spellings.length > 0 ? spellings : ['dtype']).map((name) => [name, torchName])) };
 }
 
 async function copyTokenizerFiles(from: string, to: string): Promise<void> {

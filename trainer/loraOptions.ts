@@ -8,6 +8,8 @@ import type { RunConfig } from './runConfig';
 export function loraOptions(config: RunConfig): LoraOptions | undefined {
   const rank = config.loraRank;
   const further = { loraAlpha: config.loraAlpha, loraTargets: config.loraTargets, rslora: config.rslora || undefined };
+  if (rank !== undefined && config.adapter !== undefined)
+    throw new UserError(`--lora-rank makes a new adapter and --adapter ${config.adapter} is one already: give one of them`);
   if (rank === undefined) {
     const given = Object.entries(further).find(([, value]) => value !== undefined);
     if (given) throw new UserError(`--${flagName(given[0])} is for LoRA: give --lora-rank`);
@@ -15,5 +17,6 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
   }
   // a comma inside {1,2} belongs to a regular expression
   const targets = (config.loraTargets ?? ALL_LINEAR).split(/,(?![^{]*\})/).map((target) => target.trim());
-  return { rank, alpha: config.loraAlpha ?? 2 * rank, rslora: config.rslora, targets, seed: config.seed };
+  const [alpha, dropout] = [config.loraAlpha ?? 2 * rank, config.loraDropout ?? 0];
+  return { rank, alpha, rslora: config.rslora, targets, dropout, seed: config.seed };
 }

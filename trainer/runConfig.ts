@@ -51,12 +51,23 @@ export const runConfigSchema = z.strictObject({
     .default('constant')
     .describe('learning rate after the warmup: kept, or falling to 0 at the last step, evenly or along a cosine'),
   maxGradNorm: positive.default(10).describe('gradients are scaled down to this norm'),
+  adapter: path
+    .optional()
+    .describe(
+      "LoRA adapter of --model to train on, in PEFT's format: a folder, or owner/name on the hub; as it is at first, it is the reference",
+    ),
   loraRank: count.optional().describe('train a LoRA adapter of this rank in place of all weights'),
   loraAlpha: positive.optional().describe("LoRA: the adapter's factor is alpha / rank; by default twice the rank"),
   loraTargets: path
     .optional()
     .describe('LoRA: names or regular expressions of modules, separated by commas; by default all-linear, every linear layer but the head'),
   rslora: z.boolean().default(false).describe("LoRA: the adapter's factor is alpha / sqrt(rank)"),
+  loraDropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .optional()
+    .describe("LoRA: share of its inputs that training hides from the adapter; by default an adapter's own, 0 for a new one"),
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
   saveEverySteps: countOrNever.default(500).describe('steps between checkpoints; 0: none but when interrupted'),
   keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest; all of them when not given'),
@@ -66,7 +77,7 @@ export const runConfigSchema = z.strictObject({
     .default('5GB')
     .describe('largest file of saved weights: a larger model goes into several, with an index'),
   logEverySteps: count.default(1).describe('steps between lines of metrics.jsonl, each the mean over those steps'),
-  seed: z.int().min(0).max(0xffffffff).default(0).describe("seed of the order of the pairs and of an adapter's first values"),
+  seed: z.int().min(0).max(0xffffffff).default(0).describe("seed of the order of the pairs and of an adapter's first values and dropout"),
   ...engineOptions('tokenised data and reference log-probabilities'),
   resume: z.boolean().default(false).describe("go on from the output folder's last checkpoint, if there is one"),
   overwrite: z.boolean().default(false).describe('replace the run that the output folder holds'),

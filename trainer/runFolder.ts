@@ -12,10 +12,11 @@ import { writtenConfig, type RunConfig } from './runConfig';
 const CONTENTS = ['config.json', 'metrics.jsonl', 'checkpoints', 'model'];
 
 /** Refuses an output folder that holds a run, unless told to resume or overwrite it. @throws UserError naming the remedy */
-export async function checkRunFolder({ model, output, resume, overwrite }: RunConfig): Promise<void> {
-  const inside = relative(output, model);
-  if (inside === '' || CONTENTS.some((name) => inside === name || inside.startsWith(`${name}${sep}`))) {
-    throw new UserError(`--model ${model} lies in --output ${output}, which this run writes: give another output folder`);
+export async function checkRunFolder({ model, adapter, output, resume, overwrite }: RunConfig): Promise<void> {
+  for (const [flag, folder] of [['model', model] as const, ...(adapter === undefined ? [] : [['adapter', adapter] as const])]) {
+    const inside = relative(output, folder);
+    if (inside === '' || CONTENTS.some((name) => inside === name || inside.startsWith(`${name}${sep}`)))
+      throw new UserError(`--${flag} ${folder} lies in --output ${output}, which this run writes: give another output folder`);
   }
   const found = await stat(output).catch(() => undefined);
   if (found && !found.isDirectory()) throw new UserError(`--output ${output} is a file; give a folder`);

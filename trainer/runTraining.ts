@@ -3,13 +3,7 @@ import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
 import type { TokenizedPair } from '../datasets/types';
 import { lossByName } from '../losses/registry';
-import { targetModules } from '../models/adapters/adaptableModules';
-import { baseName, isAdapterFolder, setAdapterBase } from '../models/adapters/adapterFolder';
-import { trainedWeights } from '../models/adapters/attachAdapter';
-import { createAdapter } from '../models/adapters/createAdapter';
 import { disposeModel, loadModel, readConfig } from '../models/loadModel';
-import { localModel } from '../models/localModel';
-import type { Model } from '../models/types';
 import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
 import { contentHash } from '../util/files';
@@ -17,13 +11,13 @@ import type { Progress } from '../util/progress';
 import { batchPlan, pairsInUse, type BatchPlan } from './batchPlan';
 import { lastCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint';
 import { evaluate } from './evaluate';
-import { loraOptions } from './loraOptions';
 import { openMetricsLog } from './metricsLog';
-import { createOptimizer, type Optimizer } from './optimizer';
+import type { Optimizer } from './optimizer';
 import { referenceLogProbs } from './referenceLogProbs';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
 import { checkRunFolder, prepareRunFolder, saveFinalModel } from './runFolder';
 import { warmupLength } from './schedule';
+import { checkAdapter, startingModel, startingPoint } from './startingPoint';
 import { train, type TrainState } from './train';
 
 /** How a run talks to whoever started it. */
@@ -47,7 +41,18 @@ export interface RunOutcome {
 
 /** Options that may change when a run goes on: the rest would make its result one that no single command gives. */
 const MAY_CHANGE = new Set<keyof RunConfig>([
-  ...(['model', 'train', 'eval', 'output', 'epochs', 'maxSteps', 'evalEverySteps', 'saveEverySteps', 'keepCheckpoints'] as const),
+  ...([
+    'model',
+    'adapter',
+    'train',
+    'eval',
+    'output',
+    'epochs',
+    'maxSteps',
+    'evalEverySteps',
+    'saveEverySteps',
+    'keepCheckpoints',
+  ] as const),
   ...(['maxShardSize', 'logEverySteps', 'engine', 'device', 'precision', 'cache', 'resume', 'overwrite'] as const),
 ]);
 
@@ -58,7 +63,7 @@ const MAY_CHANGE = new Set<keyof RunConfig>([
 export async function runTraining(named: RunConfig, host: RunHost): Promise<RunOutcome> {
   await checkRunFolder(named);
   // what is written keeps the names that were given: a model on the hub, not its place in the cache
-  const config = { ...named, model: await localModel(named.model, host) };
+  const config = { ...named, model: await startingModel(named, host) };
   await checkAdapter(config);
   const { pairs, evalPairs } = await readData(config, host);
   const plan = batchPlan(pairs.length, config);
@@ -136,45 +141,6 @@ function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Che
   if (origin.dataHash !== state.dataHash) differences.push(`${config.train} does not hold the pairs that the run started with`);
   if (differences.length === 0) return;
   throw new UserError(`cannot resume ${config.output}: ${differences.join('; ')}; --overwrite starts anew`);
-}
-
-/** Refuses an adapter that cannot be made, before anything is computed. @throws UserError */
-async function checkAdapter(config: RunConfig): Promise<void> {
-  const lora = loraOptions(config);
-  if (!lora) return;
-  if (isAdapterFolder(config.model))
-    throw new UserError(
-      `--lora-rank makes a new adapter, but --model ${config.model} is one already: leave --lora-rank out to train it on`,
-    );
-  const { architecture, config: shape } = await readConfig(config.model);
-  targetModules(architecture, shape, lora.targets);
-}
-
-/** The model and optimizer to go on with: the base model's, or the checkpoint's in place of it. @param name the base model as it was named */
-async function startingPoint(
-  name: string,
-  config: RunConfig,
-  base: Model,
-  checkpoint: Checkpoint | undefined,
-  host: RunHost,
-): Promise<{ model: Model; optimizer: Optimizer }> {
-  if (!checkpoint) {
-    const lora = loraOptions(config);
-    const model = lora ? createAdapter(base, lora, baseName(name)) : base;
-    return { model, optimizer: await createOptimizer(config, trainedWeights(model)) };
-  }
-  setAdapterBase(checkpoint.modelFolder, base.folder);
-  // freed first: there may be no room for two
-  disposeModel(base);
-  const loaded = await loadModel(checkpoint.modelFolder, { trainable: true, cacheFolder: config.cache, warn: host.say }, host.progress);
-  // the tokenizer's files are copied from the base model's folder: the checkpoint may be deleted before the run ends
-  const model = { ...loaded, folder: base.folder };
-  const state = await checkpoint.optimizerState();
-  try {
-    return { model, optimizer: await createOptimizer(config, trainedWeights(model), state) };
-  } finally {
-    await state.close();
-  }
 }
 
 function announce(config: RunConfig, plan: BatchPlan, pairs: number, step: number, host: RunHost): void {

@@ -1,12 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { PackedBatch } from '../datasets/types';
-import { currentEngine } from '../engine/engine';
+import { currentEngine, type LossOutput } from '../engine/engine';
 import { accumulateGradients, globalNorm } from '../engine/ops/updates';
 import { pairMetrics } from '../losses/metrics';
 import type { CompletionLengths, PreferenceLoss } from '../losses/types';
 import { trainedWeights } from '../models/adapters/attachAdapter';
+import { withDropout } from '../models/adapters/adapterDropout';
 import { completionLogProbs } from '../models/packedForward';
 import type { Model } from '../models/types';
+import { seedFrom } from '../util/random';
 import type { Optimizer } from './optimizer';
 import type { ReferenceLogProbs } from './referenceLogProbs';
 import type { RunConfig } from './runConfig';
@@ -53,15 +55,18 @@ export function trainStep(
   const { beta, labelSmoothing } = config;
   return tf.tidy(() => {
     let grads: tf.Tensor[] | undefined;
-    const rows = batches.map(({ indices, packed, lengths }) => {
+    const rows = batches.map(({ indices, packed, lengths }, place) => {
       const side = (values: Float32Array): tf.Tensor1D => tf.tensor1d(Float32Array.from(indices, (i) => values[i]));
       const [metrics, ...sums] = tf.tidy(() => {
-        const result = currentEngine().valueAndGrads(() => {
+        const compute = (): LossOutput => {
           const policy = completionLogProbs(model, packed);
           const sides = { chosen: side(reference.chosen), rejected: side(reference.rejected) };
           const result = loss.compute(policy, sides, { beta, labelSmoothing, lengths });
           return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
-        }, weights);
+        };
+        // a resumed run draws what it would have drawn
+        const seed = seedFrom(config.seed, 'dropout', step, place);
+        const result = withDropout(model, seed, () => currentEngine().valueAndGrads(compute, weights));
         const sums = batches.length === 1 ? result.grads : accumulateGradients(grads, result.grads, 1 / batches.length);
         return [result.aux.metrics, ...sums];
       });

@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { type ActivationName } from '../ops/activations';
 import { type AttentionIndex, type AttentionLayout, type AttentionOptions, maskFor } from '../ops/attention';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped } from './binding';
+import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped, torch } from './binding';
 import { attendByLengths, hasFlash, servesLengths, uploadLengths } from './packedLengths';
 import { embeddingRows, gradientMode, withoutRecording } from './recorder';
 
@@ -13,6 +13,7 @@ const op = {
   cat: aten('cat'),
   cast: aten('to.dtype'),
   copyInto: aten('copy_'),
+  dropout: aten('dropout'),
   embedding: aten('embedding'),
   expand: aten('expand'),
   gelu: aten('gelu'),
@@ -134,6 +135,11 @@ export function fusedKernels(backend: TorchBackend) {
         const inner = op.linear(like(slot(x), slot(a)), slot(a));
         return op.addmm(like(slot(output), inner), inner, op.transpose(slot(b), 0, 1), 1, scale);
       }),
+
+    dropout: (x: tf.Tensor2D, rate: number, seed: number): tf.Tensor2D => {
+      torch().seed(seed);
+      return give(() => op.dropout(slot(x), rate, true));
+    },
 
     embedding: (ids: tf.Tensor1D, table: tf.Tensor): tf.Tensor2D => {
       if (gradientMode() !== 'segments' || !backend.needsGrad(table)) return give(() => op.embedding(slot(table), slot(ids)));

@@ -14,6 +14,8 @@ export interface AdapterConfig {
   rank: number;
   alpha: number;
   rslora: boolean;
+  /** `lora_dropout`, which acts in training alone. */
+  dropout: number;
   rankPattern: Readonly<Record<string, number>>;
   alphaPattern: Readonly<Record<string, number>>;
 }
@@ -63,6 +65,7 @@ export async function readAdapterConfig(file: string): Promise<AdapterConfig> {
     rank: positiveInteger(source, 'r', 8),
     alpha: positiveNumber(source, 'lora_alpha', 8),
     rslora: flag(source, 'use_rslora', false),
+    dropout: dropoutRate(source),
     rankPattern: pattern(source, 'rank_pattern'),
     alphaPattern: pattern(source, 'alpha_pattern'),
   };
@@ -70,6 +73,13 @@ export async function readAdapterConfig(file: string): Promise<AdapterConfig> {
 
 function isEmpty(value: unknown): boolean {
   return value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
+}
+
+function dropoutRate(source: ConfigSource): number {
+  const value = source.json.lora_dropout ?? 0;
+  if (typeof value !== 'number' || !(value >= 0 && value < 1))
+    throw fieldError(source, 'lora_dropout', value, 'a number from 0 to below 1');
+  return value;
 }
 
 function pattern(source: ConfigSource, name: string): Record<string, number> {
@@ -110,7 +120,7 @@ export function newAdapterConfig(
     r: options.rank,
     target_modules: targets,
     lora_alpha: options.alpha,
-    lora_dropout: 0,
+    lora_dropout: options.dropout ?? 0,
     fan_in_fan_out: inputFirst,
     bias: 'none',
     use_rslora: options.rslora,

@@ -25,10 +25,17 @@ export async function baseFolder(folder: string): Promise<string> {
   if (!isAdapterFolder(folder)) return folder;
   const known = knownBases.get(resolve(folder));
   if (known !== undefined) return known;
+  const base = await baseOf(folder);
+  if (!existsSync(base))
+    throw new UserError(`${join(folder, CONFIG_FILE)}: base_model_name_or_path is ${JSON.stringify(base)}, which is not there`);
+  return base;
+}
+
+/** The base model that an adapter names, a folder or one on the hub. @throws UserError where it names none */
+export async function baseOf(folder: string): Promise<string> {
   const file = join(folder, CONFIG_FILE);
   const { base } = await readAdapterConfig(file);
   if (base === null) throw new UserError(`${file}: base_model_name_or_path is missing; it must name the model that the adapter is for`);
-  if (!existsSync(base)) throw new UserError(`${file}: base_model_name_or_path is ${JSON.stringify(base)}, which is not there`);
   return base;
 }
 

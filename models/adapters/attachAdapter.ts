@@ -2,12 +2,15 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { addLowRank } from '../../engine/ops/linear';
 import { patchWeight, unpatchWeight } from '../../engine/ops/weightPatches';
 import type { Model } from '../types';
+import { dropped } from './adapterDropout';
 import type { Adapter } from './types';
 
 /** The model with an adapter on its weights, which stay as they are. `disposeModel` frees both. */
 export function attachAdapter(model: Model, adapter: Adapter): Model {
   for (const { name, a, b, scale } of adapter.modules) {
-    patchWeight(model.weights[`${name}.weight`], { linear: (x, output) => addLowRank(output, x, a, b, scale) });
+    patchWeight(model.weights[`${name}.weight`], {
+      linear: (x, output) => addLowRank(output, dropped(x, name, adapter.dropout), a, b, scale),
+    });
   }
   return { ...model, adapter };
 }

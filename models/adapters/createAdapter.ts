@@ -33,5 +33,11 @@ export function createAdapter(model: Model, options: LoraOptions, base: string):
   });
   const names = namesForModules(architecture, config, targets);
   const adapterConfig = newAdapterConfig(options, names, base, architecture.inputFirst ?? false);
-  return attachAdapter(model, { config: adapterConfig, modules, weights, baseHash: model.contentHash });
+  return attachAdapter(model, {
+    config: adapterConfig,
+    modules,
+    weights,
+    dropout: { rate: options.dropout ?? 0 },
+    baseHash: model.contentHash,
+  });
 }

@@ -10,20 +10,31 @@ import { linearModules, type AdaptableModule } from './adaptableModules';
 import { adapterHash } from './adapterFolder';
 import { attachAdapter } from './attachAdapter';
 import { loraName } from './createAdapter';
-import type { LoraModule } from './types';
+import type { Adapter, LoraModule } from './types';
 
 /** Where an adapter file says which model it was made for. */
 export const BASE_HASH = 'base_model_hash';
 
+export interface LoadAdapterOptions {
+  trainable: boolean;
+  cacheFolder: string;
+}
+
+/** The model with the adapter of a folder on it. @throws UserError as `readAdapter` */
+export async function loadAdapter(model: Model, folder: string, options: LoadAdapterOptions): Promise<Model> {
+  const adapter = await readAdapter(model, folder, options.trainable);
+  const identity = await adapterHash(folder, model.contentHash, options.cacheFolder);
+  return attachAdapter({ ...model, contentHash: identity }, adapter);
+}
+
+/** What is asked of the model that an adapter is read for. */
+export type AdapterBase = Pick<Model, 'architecture' | 'config' | 'folder' | 'contentHash'>;
+
 /**
- * The model with the adapter of a folder in PEFT's format: adapter_config.json and adapter_model.safetensors.
+ * Reads an adapter in PEFT's format onto the current engine: adapter_config.json and adapter_model.safetensors.
  * @throws UserError for a folder that holds none, a field that is not supported, weights that do not fit the model
  */
-export async function loadAdapter(
-  model: Model,
-  folder: string,
-  { trainable, cacheFolder }: { trainable: boolean; cacheFolder: string },
-): Promise<Model> {
+export async function readAdapter(model: AdapterBase, folder: string, trainable: boolean): Promise<Adapter> {
   const config = await readAdapterConfig(join(folder, CONFIG_FILE));
   const path = join(folder, WEIGHTS_FILE);
   if (!existsSync(path) && existsSync(join(folder, 'adapter_model.bin')))
@@ -43,9 +54,7 @@ export async function loadAdapter(
       }
       modules.push({ name: module.name, scale, a: weights[loraName(module.name, 'A')], b: weights[loraName(module.name, 'B')] });
     }
-    const identity = await adapterHash(folder, model.contentHash, cacheFolder);
-    const adapter = { config: config.raw, modules, weights, baseHash: model.contentHash };
-    return attachAdapter({ ...model, contentHash: identity }, adapter);
+    return { config: config.raw, modules, weights, dropout: { rate: config.dropout }, baseHash: model.contentHash };
   } catch (error) {
     Object.values(weights).forEach((weight) => weight.dispose());
     throw error;
@@ -61,7 +70,7 @@ interface MatchedModule {
 }
 
 /** Every module that the file adapts, all tensors checked against the model before any is read. */
-function matchModules(file: SafetensorsFile, config: AdapterConfig, model: Model): MatchedModule[] {
+function matchModules(file: SafetensorsFile, config: AdapterConfig, model: AdapterBase): MatchedModule[] {
   const known = new Map(linearModules(model.architecture, model.config).map((module) => [module.name, module]));
   const names = new Set<string>();
   for (const tensor of file.entries.keys()) {

@@ -13,6 +13,8 @@ export interface LoraOptions {
   rslora: boolean;
   /** Names of modules (the last parts of their names), regular expressions for whole names, or `all-linear`. */
   targets: readonly string[];
+  /** Share of the inputs that training hides from the low-rank part. */
+  dropout?: number;
   /** Seed of the first values of A. */
   seed: number;
 }
@@ -28,6 +30,12 @@ export interface LoraModule {
   b: tf.Variable;
 }
 
+/** LoRA's dropout: `seed` is there while it is active (adapterDropout.ts). */
+export interface AdapterDropout {
+  rate: number;
+  seed?: number;
+}
+
 /** What is trained in place of a model's own weights, and saved in PEFT's format. */
 export interface Adapter {
   /** adapter_config.json, as it was read or made. */
@@ -35,6 +43,7 @@ export interface Adapter {
   modules: readonly LoraModule[];
   /** Everything that is trained, by the names of adapter_model.safetensors. */
   weights: Readonly<Record<string, tf.Variable>>;
+  dropout: AdapterDropout;
   /** The base model's `contentHash`. */
   baseHash: string;
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { UserError } from '../../util/errors';
 import { fileError, fileHash, readJson } from '../../util/files';
 import type { Progress } from '../../util/progress';
+import { mayReplace } from '../mayReplace';
 import { metadataOf } from './metadata';
 import { planImport } from './planImport';
 import { readGguf } from './readGguf';
@@ -42,7 +42,7 @@ export async function importGguf(ggufPath: string, options: ImportOptions, progr
   const plan = planImport(gguf);
   const marker: ImportMarker = { version: 1, source: basename(ggufPath), sha256: await fileHash(ggufPath), dtype: options.dtype };
   if (await isSameImport(output, marker)) return 'unchanged';
-  const replaces = await mayReplace(output, options);
+  const replaces = await mayReplace(options.output, options.overwrite);
   progress({ stage: 'tokenizer', done: 0, total: 1 });
   const metadata = metadataOf(gguf);
   const { tokenizer, config, specialTokens } = buildTokenizer(metadata, plan.architecture, plan.config.vocab_size as number);
@@ -75,20 +75,6 @@ export async function importGguf(ggufPath: string, options: ImportOptions, progr
 async function isSameImport(output: string, marker: ImportMarker): Promise<boolean> {
   const found = await readJson(join(output, MARKER)).catch(() => undefined);
   return JSON.stringify(found) === JSON.stringify(marker);
-}
-
-/** Whether the output is a model folder to be replaced. @throws UserError where it may not be */
-async function mayReplace(output: string, options: ImportOptions): Promise<boolean> {
-  const files: string[] = await readdir(output).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw fileError(error, 'write', output);
-  });
-  if (files.length === 0) return false;
-  if (!files.includes('config.json'))
-    throw new UserError(`--output ${options.output}: the folder holds other files and no model; name a new folder`);
-  if (!options.overwrite)
-    throw new UserError(`--output ${options.output}: the folder already holds another model; add --overwrite to replace it`);
-  return true;
 }
 
 function withoutNulls(object: Record<string, unknown>): Record<string, unknown> {

@@ -17,7 +17,22 @@ test('imports a file, and says so when it is there already', async () => {
   expect(second).toMatchObject({ code: 0, stdout: `${output} already holds this model\n`, stderr: '' });
 });
 
+const goldens = join(__dirname, '../goldens');
+const adapter = join(goldens, 'adapters/lora-llama');
+
+test('puts an adapter into the weights of its base model', async () => {
+  const output = join(folder, 'merged');
+  const base = join(goldens, 'models/llama');
+  const merged = await runCommand('dpo-import', [base, '--merge', adapter, '--output', output, '--dtype', 'bf16']);
+  expect(merged).toMatchObject({ code: 0, stdout: `merged ${adapter} with ${base} into ${output} (bf16)\n` });
+  expect(readdirSync(output).sort()).toEqual(['config.json', 'model.safetensors']);
+  const other = await runCommand('dpo-import', [join(goldens, 'models/gpt2'), '--merge', adapter, '--output', join(folder, 'other')]);
+  expect(other.code).toBe(1);
+  expect(other.stderr).toMatch(/^error: .*fits no linear layer of .*gpt2 \(gpt2\): it is an adapter for another model.*\n$/);
+});
+
 test.each<[string, string[], string]>([
+  ['two bases', ['a', 'b', '--merge', adapter], '2 base models named; at most one is allowed (see --help)'],
   ['no source', [], '0 sources named; exactly one is allowed: a .gguf file or pypi:NAME (see --help)'],
   ['no such file', ['none.gguf'], 'cannot read none.gguf: no such file or folder'],
   ['no GGUF file', [__filename], `${__filename}: not a GGUF file: it starts with "impo", not "GGUF"`],

@@ -73,6 +73,49 @@ test('an adapter named as the model is trained on: it is its own reference', asy
   expect(started.weights()).not.toEqual(readFileSync(join(root, 'whole', 'model', 'adapter_model.safetensors')));
 });
 
+test('--adapter starts from an adapter on the model that is named; the reference is the adapter as it was', async () => {
+  const adapter = join(root, 'elsewhere');
+  cpSync(join(root, 'whole', 'model'), adapter, { recursive: true });
+  const file = join(adapter, 'adapter_config.json');
+  const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  writeFileSync(file, JSON.stringify({ ...config, base_model_name_or_path: 'not/here' }));
+  const named = await run('named', { adapter, loraRank: undefined });
+  const started = await run('started again', { model: join(root, 'whole', 'model'), loraRank: undefined });
+  expect(named.lines).toEqual(started.lines);
+  expect(Math.abs(named.lines[0].loss - Math.LN2)).toBeLessThan(1e-6);
+  expect(named.weights()).toEqual(started.weights());
+  const saved = JSON.parse(readFileSync(join(named.output, 'model', 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+  expect(saved).toEqual({ ...config, base_model_name_or_path: model });
+  const stopped = await run('named and stopped', { adapter, loraRank: undefined }, 2);
+  expect(stopped.outcome.step).toBe(2);
+  const resumed = await run('named and stopped', { adapter, loraRank: undefined, resume: true });
+  expect(resumed.lines).toEqual(named.lines);
+  expect(resumed.weights()).toEqual(named.weights());
+});
+
+test('dropout: the same for one seed and when resumed, off in evaluation and reference, absent at 0', async () => {
+  const evaluated = { eval: trainFile, evalEverySteps: 1 };
+  const plain = await run('no dropout', evaluated);
+  expect((await run('dropout 0', { loraDropout: 0, ...evaluated })).weights()).toEqual(plain.weights());
+  const first = await run('dropout', { loraDropout: 0.3, ...evaluated });
+  expect(first.weights()).not.toEqual(plain.weights());
+  expect((await run('dropout again', { loraDropout: 0.3, ...evaluated })).weights()).toEqual(first.weights());
+  const config = JSON.parse(readFileSync(join(first.output, 'model', 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+  expect(config.lora_dropout).toBe(0.3);
+  await run('dropout stopped', { loraDropout: 0.3, ...evaluated }, 2);
+  expect((await run('dropout stopped', { loraDropout: 0.3, ...evaluated, resume: true })).weights()).toEqual(first.weights());
+  // the adapter's own dropout, kept; with a rate too small to change it the evaluation stays what it is
+  const [own, off] = [
+    { model: join(first.output, 'model'), loraRank: undefined, maxSteps: 1, learningRate: 1e-12, ...evaluated },
+    { loraDropout: 0 },
+  ];
+  const on = await run('dropout kept', own);
+  const without = await run('dropout off', { ...own, ...off });
+  expect(Math.abs(without.lines[0].loss - Math.LN2)).toBeLessThan(1e-6);
+  expect(Math.abs(on.lines[0].loss - Math.LN2)).toBeGreaterThan(1e-4);
+  expect(Math.abs(on.lines[1].eval_loss - Math.LN2)).toBeLessThan(1e-5);
+});
+
 test('the reference is the base model: a run over all weights has computed it already', async () => {
   await run('all', { loraRank: undefined, cache: join(root, 'shared'), saveEverySteps: 0 });
   const { computed } = await run('after', { cache: join(root, 'shared') });
@@ -84,4 +127,17 @@ test('wrong options are refused before anything is computed', async () => {
   await expect(run('bad', { loraRank: undefined, loraAlpha: 3 })).rejects.toThrow('--lora-alpha is for LoRA: give --lora-rank');
   await expect(run('bad', { loraRank: 0 })).rejects.toThrow('--lora-rank is 0: must be at least 1');
   await expect(run('bad', { model: join(root, 'whole', 'model') })).rejects.toThrow('is one already');
+  const adapter = join(root, 'whole', 'model');
+  await expect(run('bad', { adapter })).rejects.toThrow(`--lora-rank makes a new adapter and --adapter ${adapter} is one already`);
+  await expect(run('bad', { adapter, model: adapter, loraRank: undefined })).rejects.toThrow('is an adapter itself');
+  await expect(run('bad', { adapter: root, loraRank: undefined })).rejects.toThrow('holds no adapter');
+  const llama = join(root, 'llama');
+  cpSync(join(goldenModels, 'llama'), llama, { recursive: true });
+  for (const name of ['tokenizer.json', 'tokenizer_config.json']) cpSync(join(trainingGoldens, name), join(llama, name));
+  await expect(run('bad', { adapter, model: llama, loraRank: undefined })).rejects.toThrow('trained on another model than');
+  await expect(run('bad', { loraRank: undefined, loraDropout: 0.1 })).rejects.toThrow(
+    '--lora-dropout is for LoRA: give --lora-rank or --adapter',
+  );
+  await expect(run('bad', { loraDropout: 1 })).rejects.toThrow('--lora-dropout is 1: must be');
+  await expect(run('whole', { adapter, loraRank: undefined, overwrite: true })).rejects.toThrow(`--adapter ${adapter} lies in --output`);
 });

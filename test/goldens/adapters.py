@@ -1,0 +1,72 @@
+"""What PEFT computes with adapters of the golden models: logits, gradients, merged weights; in float32 on the CPU.
+
+    pip install peft==0.21.2 transformers==5.23.0 torch==2.13.0 safetensors
+    HF_HUB_OFFLINE=1 python3 test/goldens/adapters.py
+
+Needs test/goldens/models (models.py, llamaKin.py). Writes test/goldens/adapters/NAME/: the adapter as PEFT saves it, with random values
+everywhere; expected.json: {model, ids, targets: what PEFT chose}; expected.safetensors: `logits`, `merged.logits` after merge_and_unload,
+`grad.NAME`, the gradient of the mean next-token negative log-likelihood under the names of adapter_model.safetensors, and `merged.NAME`,
+the weights that merge_and_unload changes.
+"""
+import json, os, pathlib, shutil
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM
+
+here = pathlib.Path(__file__).parent
+out = here / "adapters"
+shutil.rmtree(out, ignore_errors=True)
+IDS = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
+
+CASES = [
+    dict(name="lora-patterns", model="gpt2", lora=dict(r=2, lora_alpha=3, target_modules=r".*\.attn\.c_.*", fan_in_fan_out=True, rank_pattern={r"1\.attn\.c_proj": 3}, alpha_pattern={"c_proj": 5})),
+    dict(name="lora-llama", model="llama", lora=dict(r=2, lora_alpha=4, target_modules="all-linear")),
+    dict(name="dora-gpt2", model="gpt2", lora=dict(r=2, lora_alpha=4, target_modules="all-linear", fan_in_fan_out=True, use_dora=True)),
+    dict(name="dora-llama", model="llama", lora=dict(r=3, lora_alpha=6, target_modules=["q_proj", "v_proj", "down_proj"], use_dora=True, use_rslora=True)),
+]
+
+for case in CASES:
+    torch.manual_seed(5)
+    folder = out / case["name"]
+    base = AutoModelForCausalLM.from_pretrained(here / "models" / case["model"], dtype=torch.float32)
+    before = {name: weight.clone() for name, weight in base.state_dict().items()}
+    model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", init_lora_weights=False, **case["lora"]))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "magnitude" in name:
+                weight.mul_(1 + 0.2 * torch.randn_like(weight))
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    targets = config["target_modules"]
+    config["base_model_name_or_path"] = f"test/goldens/models/{case['model']}"
+    config["init_lora_weights"] = True  # what PEFT makes of it changes nothing of a saved adapter
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+    ids = torch.tensor([IDS])
+    logits = model(ids, use_cache=False).logits[0]
+    nll = -torch.log_softmax(logits[:-1], -1).gather(1, ids[0, 1:, None]).mean()
+    nll.backward()
+    tensors = {"logits": logits}
+    # the saved names, of the gradients in place of the values
+    with torch.no_grad():
+        values = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+        for name, weight in model.named_parameters():
+            if weight.grad is not None:
+                weight.copy_(weight.grad)
+        tensors |= {f"grad.{name}": value.clone() for name, value in get_peft_model_state_dict(model, save_embedding_layers=False).items()}
+        for name, weight in model.named_parameters():
+            weight.copy_(values[name])
+        modules = sorted(name.removeprefix("base_model.model.") for name, module in model.named_modules() if hasattr(module, "lora_A"))
+        merged = model.merge_and_unload()
+        tensors["merged.logits"] = merged(ids, use_cache=False).logits[0]
+        for name, weight in merged.state_dict().items():
+            if name in before and not torch.equal(weight, before[name]):
+                tensors[f"merged.{name}"] = weight
+    tensors = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+    save_file(tensors, folder / "expected.safetensors")
+    (folder / "expected.json").write_text(json.dumps(dict(model=case["model"], ids=IDS, loss=nll.item(), modules=modules)) + "\n")
+    print(case["name"], modules, sorted(name for name in tensors if "grad" in name)[:4], (tensors["logits"] - tensors["merged.logits"]).abs().max().item())

@@ -30,7 +30,11 @@ export const evalConfigSchema = z.strictObject({
   reference: path.optional().describe('preference: the reference model, likewise, for accuracy, margin and loss'),
   beta: z.number().positive().default(0.1).describe('preference: strength of the pull to the reference'),
   fluencyModel: path.optional().describe('toxicity: the model, likewise, that judges fluency (the base model, say)'),
-  scorer: z.array(path).min(1).default(['lexicon']).describe('toxicity: lexicon or probe:FILE; further ones are reported beside the first'),
+  scorer: z
+    .array(path)
+    .min(1)
+    .default(['lexicon'])
+    .describe('toxicity: lexicon, probe:FILE or classifier:MODEL[:LABEL]; further ones are reported beside the first'),
   scorerModel: path.optional().describe("toxicity: the probe's model, likewise, where no other option names it"),
   samples: count.default(25).describe('continuations a prompt'),
   maxNewTokens: count.default(20).describe('longest continuation, in tokens'),

@@ -92,7 +92,8 @@ export function attentionIndex(layout: AttentionLayout, windows: readonly number
   }
   const lengths = alibiSlopes ? undefined : packedLengths(layout);
   // a window that no segment outgrows is full attention
-  if (layout.bidirectional && (windows.length > 0 || alibiSlopes)) throw new Error('internal: a bidirectional layout has no window and no ALiBi');
+  if (layout.bidirectional && (windows.length > 0 || alibiSlopes))
+    throw new Error('internal: a bidirectional layout has no window and no ALiBi');
   const effective = lengths ? [] : [...new Set([0, ...windows])];
   const masks = new Map<number, tf.Tensor4D>();
   for (const window of effective) {

@@ -45,6 +45,8 @@ export interface Engine {
   recomputed<I extends tf.Tensor[], O extends tf.Tensor>(f: (...inputs: I) => O, inputs: I): O;
   /** The most bytes of the device's memory that tensors took at a time since the last call; only on GPUs, which count them. */
   peakMemory?(): number;
+  /** Bytes that tensors can still take on the device; only on GPUs. */
+  freeMemory?(): number;
 }
 
 /** The line that commands begin with: which engine, on what, and why. */

@@ -46,7 +46,7 @@ export function sequenceLayout(lengths: readonly number[]): { positions: Int32Ar
 }
 
 /** Rejects what the model has no embedding for, before a kernel reads out of bounds. @throws UserError */
-function checkTokens(model: Model, tokens: Int32Array): void {
+export function checkTokens(model: Pick<Model, 'config' | 'folder'>, tokens: Int32Array): void {
   const { vocabulary } = model.config;
   const stranger = tokens.find((token) => token < 0 || token >= vocabulary);
   if (stranger !== undefined) {
@@ -57,7 +57,10 @@ function checkTokens(model: Model, tokens: Int32Array): void {
 }
 
 /** The same for tokens and positions. @throws UserError */
-function checkRange(model: Model, { tokens, positions }: PackedTokens): void {
+export function checkRange(
+  model: Pick<Model, 'config' | 'folder'>,
+  { tokens, positions }: Pick<PackedTokens, 'tokens' | 'positions'>,
+): void {
   checkTokens(model, tokens);
   const { maxPositions } = model.config;
   for (let row = 0; row < positions.length; row++) {

@@ -46,7 +46,7 @@ export async function torchEngine(torch: Torch, device: string, precision: Preci
     readParameter: (weight) => backend.readFloats(backend.masterOf(weight)),
     valueAndGrads: (f, weights) => valueAndGrads(backend, f, weights),
     recomputed: (f, inputs) => recomputed(backend, f, inputs),
-    ...(device === 'cpu' ? {} : { peakMemory: () => binding.peakMemory(device) }),
+    ...(device === 'cpu' ? {} : { peakMemory: () => binding.peakMemory(device), freeMemory: () => binding.freeMemory(device) }),
   };
 }
 

@@ -25,9 +25,10 @@ async function main(): Promise<void> {
   // loaded only now: --help and wrong options answer at once
   const { checkEvalFolder } = require('../eval/evalFolder') as typeof import('../eval/evalFolder');
   await checkEvalFolder(config);
+  const { engineLine } = require('../engine/engine') as typeof import('../engine/engine');
   const { startEngine } = require('../engine/startEngine') as typeof import('../engine/startEngine');
   const { runEval } = require('../eval/runEval') as typeof import('../eval/runEval');
-  print((await startEngine(config)).description);
+  print(engineLine(await startEngine(config)));
 
   stopOnSignals(config.output);
   const { progress, stop } = cliProgress();

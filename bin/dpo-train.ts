@@ -25,16 +25,19 @@ async function main(): Promise<void> {
   // loaded only now: --help and wrong options answer at once
   const { checkRunFolder } = require('../trainer/runFolder') as typeof import('../trainer/runFolder');
   await checkRunFolder(config);
+  const { engineLine } = require('../engine/engine') as typeof import('../engine/engine');
   const { startEngine } = require('../engine/startEngine') as typeof import('../engine/startEngine');
   const { runTraining } = require('../trainer/runTraining') as typeof import('../trainer/runTraining');
   const { engine, device, precision, tf32 } = config;
   const started = await startEngine({ engine, device, precision, tf32 });
-  print(started.description);
+  print(engineLine(started));
 
   const { progress, stop } = cliProgress();
   const stopping = stopOnSignals();
   const outcome = await runTraining(config, { progress, say: print, shouldStop: stopping });
   stop();
+  // the kernel counts it anyway; not in metrics.jsonl, which is the same in every run
+  print(`memory: at most ${(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2)} GiB of this machine's`);
   if (outcome.modelFolder !== undefined) {
     print(`model: ${outcome.modelFolder}`);
     print(`metrics: ${config.output}/metrics.jsonl`);

@@ -24,6 +24,8 @@ export interface Engine {
   readonly precision: Precision;
   /** One line for people: engine, version, device, threads. */
   readonly description: string;
+  /** Why it is this engine on this device, in a few words; set by `startEngine`. */
+  readonly reason?: string;
   /**
    * A model weight. Trainable weights keep a float32 master copy whatever the precision; frozen ones are stored in the
    * engine's precision alone. Free it with `dispose()`.
@@ -44,6 +46,13 @@ export interface Engine {
   recomputed<I extends tf.Tensor[], O extends tf.Tensor>(f: (...inputs: I) => O, inputs: I): O;
   /** The most bytes of the device's memory that tensors took at a time since the last call; only on GPUs, which count them. */
   peakMemory?(): number;
+  /** Bytes that tensors can still take on the device; only on GPUs. */
+  freeMemory?(): number;
+}
+
+/** The line that commands begin with: which engine, on what, and why. */
+export function engineLine({ description, reason }: Engine): string {
+  return `engine: ${description}${reason ? ` (${reason})` : ''}`;
 }
 
 let active: Engine | undefined;

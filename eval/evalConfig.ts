@@ -30,13 +30,19 @@ export const evalConfigSchema = z.strictObject({
   reference: path.optional().describe('preference: the reference model, likewise, for accuracy, margin and loss'),
   beta: z.number().positive().default(0.1).describe('preference: strength of the pull to the reference'),
   fluencyModel: path.optional().describe('toxicity: the model, likewise, that judges fluency (the base model, say)'),
-  scorer: z.array(path).min(1).default(['lexicon']).describe('toxicity: lexicon or probe:FILE; further ones are reported beside the first'),
+  scorer: z
+    .array(path)
+    .min(1)
+    .default(['lexicon'])
+    .describe('toxicity: lexicon, probe:FILE or classifier:MODEL[:LABEL]; further ones are reported beside the first'),
   scorerModel: path.optional().describe("toxicity: the probe's model, likewise, where no other option names it"),
   samples: count.default(25).describe('continuations a prompt'),
   maxNewTokens: count.default(20).describe('longest continuation, in tokens'),
   temperature: z.number().min(0).default(0.9).describe('sampling temperature; 0 takes the most probable token'),
   topP: z.number().positive().max(1).default(0.8).describe('mass of the most probable tokens that are drawn from'),
-  batchSize: count.default(256).describe('continuations at once'),
+  batchSize: count
+    .optional()
+    .describe('continuations at once; by default 256 on a CPU, and on a GPU as many as half of its free memory holds'),
   languages: z.array(z.string()).min(1).optional().describe('language codes; by default all that the inputs have'),
   limit: count.optional().describe('prompts a language, the first ones'),
   seed: z.int().min(0).max(0xffffffff).default(0).describe('seed of the sampling'),

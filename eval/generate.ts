@@ -1,11 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
+import { currentEngine } from '../engine/engine';
 import { sampleTopP } from '../engine/ops/sampling';
 import { logits } from '../engine/ops/tokenLogProbs';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
 import { silent, type Progress } from '../util/progress';
 import { randomStream, seedFrom, type Random } from '../util/random';
+import { batchLimits } from './batchLimits';
 import { decodeStep, disposeCache, keepRows, prefill } from './decoder';
 
 export interface GenerateOptions {
@@ -15,8 +17,8 @@ export interface GenerateOptions {
   /** 0: the most probable token each time. */
   temperature: number;
   topP: number;
-  /** Continuations computed at once. */
-  batchSize: number;
+  /** Continuations computed at once; by `batchLimits` where not given. */
+  batchSize?: number;
   /** Tokens that end a continuation; they are not part of it. */
   stopIds: readonly number[];
   seed: number;
@@ -47,8 +49,7 @@ interface Row {
   finished: boolean;
 }
 
-/** Bounds on what a batch holds at once, in float32 numbers: caches (2 GiB), logits (half a GiB), prompt tokens. */
-const CACHE_AT_ONCE = 2 ** 29;
+/** Bounds on what is computed at once: logits (half a GiB of float32), prompt tokens. */
 const LOGITS_AT_ONCE = 2 ** 27;
 const PROMPT_TOKENS_AT_ONCE = 2 ** 14;
 /** Finished rows leave the batch when they are at least this share of it. */
@@ -115,7 +116,7 @@ function checkPrompts(model: Model, prompts: readonly Int32Array[], maxNewTokens
 }
 
 /**
- * Rows of prompts alike in length, longest first, as many as `batchSize` and memory allow. Batches are of about equal size, and hold
+ * Rows of prompts alike in length, longest first, as many as `batchLimits` allows. Batches are of about equal size, and hold
  * all rows of a prompt where they can: then each prompt is computed once.
  */
 function planBatches(model: Model, prompts: readonly Int32Array[], options: GenerateOptions): Row[][] {
@@ -129,8 +130,9 @@ function planBatches(model: Model, prompts: readonly Int32Array[], options: Gene
   );
   const total = wanted.reduce((sum, { length }) => sum + length, 0);
   if (total === 0) return [];
-  const equal = Math.ceil(total / Math.ceil(total / options.batchSize));
-  const places = Math.floor(CACHE_AT_ONCE / (layers * 2 * keyValueHeads * headWidth));
+  const limits = batchLimits(currentEngine(), model.config, options.maxNewTokens, options.batchSize);
+  const equal = Math.ceil(total / Math.ceil(total / limits.rows));
+  const places = Math.floor(limits.cacheNumbers / (layers * 2 * keyValueHeads * headWidth));
   const batches: Row[][] = [];
   let batch: Row[] = [];
   let fed = 0;
@@ -140,11 +142,11 @@ function planBatches(model: Model, prompts: readonly Int32Array[], options: Gene
     fed = 0;
   };
   for (const rows of wanted) {
-    for (let start = 0; start < rows.length; start += options.batchSize) {
-      const part = rows.slice(start, start + options.batchSize);
+    for (let start = 0; start < rows.length; start += limits.rows) {
+      const part = rows.slice(start, start + limits.rows);
       const [longest, count] = [batch[0]?.length ?? part[0].length, batch.length + part.length];
       const held = (new Set(batch.map(({ prompt }) => prompt)).size + 1) * longest + count * options.maxNewTokens;
-      const full = batch.length >= equal || count > options.batchSize || held > places || fed + part[0].length > PROMPT_TOKENS_AT_ONCE;
+      const full = batch.length >= equal || count > limits.rows || held > places || fed + part[0].length > PROMPT_TOKENS_AT_ONCE;
       if (full) close();
       batch.push(...part);
       fed += part[0].length;

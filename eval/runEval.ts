@@ -5,6 +5,7 @@ import { readConfig } from '../models/loadModel';
 import { localModel } from '../models/localModel';
 import { modelHash } from '../models/modelHash';
 import { loadTokenizer } from '../models/tokenizer';
+import { UserError } from '../util/errors';
 import { writeAtomic } from '../util/files';
 import type { Progress } from '../util/progress';
 import { writtenEvalConfig, type EvalConfig } from './evalConfig';
@@ -17,7 +18,7 @@ import { retrievalTask } from './retrieval';
 import { createScorer } from './scorers/createScorer';
 import { encodePrompts, generateContinuations } from './toxicityGeneration';
 import { fluencyValues, scorerValues, toxicityResults } from './toxicityTask';
-import type { EvalResults } from './types';
+import type { EvalResults, Scorer } from './types';
 
 /** Pairs at once: two completions each, with their prompt once. */
 const PAIRS_AT_ONCE = 16;
@@ -40,9 +41,13 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
   const parallel = does('retrieval') ? await readParallel(config.parallel!, languages) : null;
   const pairs = does('preference') ? await readPairs(config.pairs!, progress) : null;
   pairs?.notes.forEach(say);
-  const scorers = [];
+  const scorers: Scorer[] = [];
   if (prompts)
-    for (const name of config.scorer) scorers.push(await createScorer(name, { candidates: scorerModels(config), cacheFolder: cache }));
+    for (const name of config.scorer)
+      scorers.push(await createScorer(name, { candidates: scorerModels(config), cacheFolder: cache, hub: { progress, say } }));
+  const twice = scorers.find(({ name }, i) => scorers.findIndex((other) => other.name === name) !== i);
+  if (twice) throw new UserError(`--scorer names two that are both called ${twice.name}; give the folder of one another name`);
+  if (config.fluencyModel !== undefined) await readConfig(config.fluencyModel);
   const fluencyHash = config.fluencyModel === undefined ? null : await modelHash(config.fluencyModel, cache);
   const reference = config.reference === undefined ? null : await readConfig(config.reference);
   const { config: policyConfig } = await readConfig(config.model);

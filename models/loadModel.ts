@@ -15,11 +15,13 @@ import { text } from './configFields';
 import { floatFields } from './configText';
 import { architectureFor } from './registry';
 import { rememberedHash } from './rememberedHash';
-import type { Architecture, BaseConfig, Model } from './types';
+import type { Architecture, BaseConfig, Model, ModelTask } from './types';
 
 export interface LoadOptions {
   /** Whether the weights are to be trained: they keep a float32 master copy whatever the precision. */
   trainable: boolean;
+  /** What the model must be for, by default a language model. */
+  task?: ModelTask;
   /** Where hashes of weight files are remembered. */
   cacheFolder?: string;
   /** Given a line for people about weights that are NaN or infinite. */
@@ -33,7 +35,7 @@ export interface LoadOptions {
  */
 export async function loadModel(folder: string, options: LoadOptions, progress: Progress = silent): Promise<Model> {
   if (isAdapterFolder(folder)) return loadAdapted(folder, options, progress);
-  const { stored, read, close, ...model } = await openModel(folder, options.cacheFolder);
+  const { stored, read, close, ...model } = await openModel(folder, options.cacheFolder, options.task);
   const weights: Record<string, tf.Variable> = {};
   try {
     const engine = currentEngine();
@@ -65,8 +67,8 @@ export interface OpenModel extends Omit<Model, 'weights' | 'adapter'> {
 }
 
 /** Opens a Hugging Face folder, no adapter's, its weights' names and shapes checked. Close it after reading. @throws UserError as `loadModel` */
-export async function openModel(folder: string, cacheFolder = defaultCacheFolder()): Promise<OpenModel> {
-  const { architecture, config, rawConfig, configText } = await readConfig(folder);
+export async function openModel(folder: string, cacheFolder = defaultCacheFolder(), task?: ModelTask): Promise<OpenModel> {
+  const { architecture, config, rawConfig, configText } = await readConfig(folder, task);
   const checkpoint = await openCheckpoint(folder);
   try {
     const stored = matchWeights(architecture, config, checkpoint, folder);
@@ -116,8 +118,17 @@ interface ParsedConfig {
   configText: string;
 }
 
-/** A folder's config.json (an adapter's base model's), parsed by its architecture. @throws UserError naming the file and the field */
-export async function readConfig(named: string): Promise<ParsedConfig> {
+const TASKS: Readonly<Record<ModelTask, string>> = {
+  language: 'a language model',
+  classification: 'a classifier, which serves as dpo-eval --scorer classifier:MODEL',
+};
+
+/**
+ * A folder's config.json (an adapter's base model's), parsed by its architecture.
+ * @param task what the model must be for
+ * @throws UserError naming the file and the field, or for a model of another kind
+ */
+export async function readConfig(named: string, task: ModelTask | 'any' = 'language'): Promise<ParsedConfig> {
   const folder = await baseFolder(named);
   let isFolder: boolean;
   try {
@@ -138,6 +149,9 @@ export async function readConfig(named: string): Promise<ParsedConfig> {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new UserError(`${file}: must hold a JSON object`);
   const rawConfig = json as Record<string, unknown>;
   const architecture = architectureFor(text({ json: rawConfig, file }, 'model_type'), file);
+  const own: ModelTask = architecture.task ?? 'language';
+  if (task !== 'any' && own !== task)
+    throw new UserError(`${file}: model_type is ${JSON.stringify(rawConfig.model_type)}: ${TASKS[own]}; it must be ${TASKS[task]}`);
   return { architecture, config: architecture.parseConfig(rawConfig, file), rawConfig, configText };
 }
 

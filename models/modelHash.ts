@@ -10,7 +10,7 @@ import { rememberedHash } from './rememberedHash';
  */
 export async function modelHash(folder: string, cacheFolder: string): Promise<string> {
   if (isAdapterFolder(folder)) return adapterHash(folder, await modelHash(await baseFolder(folder), cacheFolder), cacheFolder);
-  const { configText } = await readConfig(folder);
+  const { configText } = await readConfig(folder, 'any');
   const checkpoint = await openCheckpoint(folder);
   try {
     const hashes = [];

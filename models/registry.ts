@@ -1,6 +1,9 @@
 import { UserError } from '../util/errors';
 import { lookup } from '../util/suggest';
 import { bloom } from './bloom';
+import { bert } from './classifiers/bert';
+import { distilbert } from './classifiers/distilbert';
+import { roberta } from './classifiers/roberta';
 import { cohere } from './cohere';
 import { cohere2 } from './cohere2';
 import { gemma2 } from './gemma2';
@@ -13,13 +16,15 @@ import { qwen2 } from './qwen2';
 import { qwen3 } from './qwen3';
 import type { Architecture } from './types';
 
-/** Every architecture, by file name. */
+/** Every language model's architecture, by file name. */
 const architectures = { bloom, cohere, cohere2, gemma2, gemma3, gpt2, gptNeox, llama, mistral, qwen2, qwen3 } as const;
+
+const classifiers = { bert, distilbert, roberta } as const;
 
 /** Each spelling of `model_type`. */
 const byModelType: Readonly<Record<string, Architecture>> = Object.fromEntries(
-  Object.values(architectures).flatMap((architecture) =>
-    // an architecture only ever sees configs of its own parseConfig
+  Object.values({ ...architectures, ...classifiers }).flatMap((architecture) =>
+    // an architecture only ever sees configs of its own parseConfig, and readConfig refuses those for another task
     architecture.modelTypes.map((modelType) => [modelType, architecture as unknown as Architecture]),
   ),
 );

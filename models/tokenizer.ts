@@ -3,8 +3,10 @@ import { UserError } from '../util/errors';
 import { contentHash, fileHash } from '../util/files';
 import { baseFolder } from './adapters/adapterFolder';
 import { tokenText } from './tokenizers/addedTokens';
+import { bertNormalizer, type BertNormalizerOptions } from './tokenizers/bertNormalizer';
 import { charsmap } from './tokenizers/charsmap';
 import { optionalObject, readTokenizerSource } from './tokenizers/tokenizerSource';
+import { WORD_PIECE_DEFAULTS } from './tokenizers/wordPieceFiles';
 
 /** What is used of @huggingface/tokenizers, whose own types resolve under ES modules alone. */
 interface Tokenizer {
@@ -21,6 +23,7 @@ interface Normalizer {
   normalizers?: (Normalizer | null)[];
   /** Of SentencePiece's map of letters, in base 64. */
   charsmap?: unknown;
+  config?: { type?: unknown };
 }
 const { Tokenizer: TokenizerClass } = require('@huggingface/tokenizers') as {
   Tokenizer: new (json: object, config: object) => Tokenizer;
@@ -34,7 +37,7 @@ export interface TextTokenizer {
   decode(ids: ArrayLike<number>): string;
   /** The beginning-of-sequence token, only where the tokenizer's own template puts one in front of a text. */
   bosId: number | null;
-  /** The end-of-sequence token: that of tokenizer_config.json or special_tokens_map.json, else generation_config.json's or config.json's first. */
+  /** The end-of-sequence token: that of tokenizer_config.json or special_tokens_map.json, else generation_config.json's or config.json's first, else BERT's separator. */
   eosId: number;
   /** Ids lie below this. */
   size: number;
@@ -43,7 +46,7 @@ export interface TextTokenizer {
 }
 
 /**
- * Loads a model folder's tokenizer: from tokenizer.json, from vocab.json with merges.txt, or from a SentencePiece model; an adapter's is its base model's.
+ * Loads a model folder's tokenizer: from tokenizer.json, from vocab.json with merges.txt, from vocab.txt, or from a SentencePiece model; an adapter's is its base model's.
  * @throws UserError naming a file that is missing or damaged, or where no end-of-sequence token is declared
  */
 export async function loadTokenizer(named: string): Promise<TextTokenizer> {
@@ -84,17 +87,18 @@ export async function loadTokenizer(named: string): Promise<TextTokenizer> {
 function build(json: object, file: string, config: Readonly<Record<string, unknown>>): Tokenizer {
   try {
     const tokenizer = new TokenizerClass(json, config);
-    useCharsmaps(tokenizer.normalizer);
+    useOurNormalizers(tokenizer.normalizer);
     return tokenizer;
   } catch (error) {
     throw new UserError(`${file}: not a tokenizer that can be read: ${(error as Error).message}`);
   }
 }
 
-/** The library takes every SentencePiece map of letters for NFKC: ours are applied as they are. */
-function useCharsmaps(normalizer: Normalizer | null | undefined): void {
+/** The library takes every SentencePiece map of letters for NFKC, and BERT's rules for simpler ones: ours are applied as they are. */
+function useOurNormalizers(normalizer: Normalizer | null | undefined): void {
   if (!normalizer) return;
-  normalizer.normalizers?.forEach(useCharsmaps);
+  normalizer.normalizers?.forEach(useOurNormalizers);
+  if (normalizer.config?.type === 'BertNormalizer') normalizer.normalize = bertNormalizer(normalizer.config as BertNormalizerOptions);
   const map = normalizer.charsmap;
   if (typeof map === 'string' && map !== '') normalizer.normalize = charsmap(Buffer.from(map, 'base64'));
 }
@@ -134,5 +138,8 @@ async function findEos(
     }
     return id as number;
   }
+  // BERT parts texts with its separator
+  const separator = idOf(tokenText(config.sep_token) ?? WORD_PIECE_DEFAULTS.sep_token);
+  if (separator !== undefined) return separator;
   throw new UserError(`${folder}: no end-of-sequence token; set eos_token in tokenizer_config.json`);
 }

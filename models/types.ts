@@ -28,7 +28,16 @@ export interface ForwardInput {
    * `norm` live as long as the caller's own `tidy`.
    */
   tap?: (name: string, value: tf.Tensor2D) => tf.Tensor2D;
+  /** Runs a block now, keeping nothing of it, and again in the backward pass; models call it through `runBlock`. Never beside a tap. */
+  recompute?: <E extends readonly tf.Tensor[]>(
+    x: tf.Tensor2D,
+    extras: readonly [...E],
+    run: (x: tf.Tensor2D, extras: readonly [...E], input: BlockInput) => tf.Tensor2D,
+  ) => tf.Tensor2D;
 }
+
+/** What a block reads of its model's input. */
+export type BlockInput = Pick<ForwardInput, 'attend' | 'tap'>;
 
 /** What every architecture's parsed config has. */
 export interface BaseConfig {
@@ -50,8 +59,13 @@ export interface BaseConfig {
   tiedHead: boolean;
 }
 
+/** What a model is for: to go on with a text, or to put labels on one. */
+export type ModelTask = 'language' | 'classification';
+
 /** One model family, in one file named by its `model_type`. */
-export interface Architecture<C extends BaseConfig = BaseConfig> {
+export interface Network<C extends BaseConfig = BaseConfig> {
+  /** By default `language`. */
+  task?: ModelTask;
   /** Every spelling of `model_type` that means this family. */
   modelTypes: readonly string[];
   /**
@@ -69,6 +83,11 @@ export interface Architecture<C extends BaseConfig = BaseConfig> {
   forward(weights: Weights, config: C, input: ForwardInput): tf.Tensor2D;
   /** config.json to write beside the weights under their canonical names, where it is not the one that was read. */
   savedConfig?(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>>;
+}
+
+/** A causal language model. */
+export interface Architecture<C extends BaseConfig = BaseConfig> extends Network<C> {
+  task?: 'language';
   /** The output head: its weight [V, D] and what is done to the logits. */
   head(weights: Weights, config: C): { weight: tf.Tensor2D; options: HeadOptions };
 }

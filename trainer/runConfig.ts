@@ -56,6 +56,12 @@ export const runConfigSchema = z.strictObject({
     .describe(
       "LoRA adapter of --model to train on, in PEFT's format: a folder, or owner/name on the hub; as it is at first, it is the reference",
     ),
+  recompute: z
+    .enum(['none', 'blocks'])
+    .default('none')
+    .describe(
+      "what is computed again in the backward pass instead of being kept: nothing, or each decoder block's inside (less memory, more time)",
+    ),
   loraRank: count.optional().describe('train a LoRA adapter of this rank in place of all weights'),
   loraAlpha: positive.optional().describe("LoRA: the adapter's factor is alpha / rank; by default twice the rank"),
   loraTargets: path

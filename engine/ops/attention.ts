@@ -5,7 +5,7 @@ import { withAlibi } from './alibi';
 /**
  * Which packed rows attend to which: S segments (sequences), each with its query rows and its key rows. A row may be a key
  * of several segments (a prompt shared by its chosen and rejected completions) and is the query of exactly one.
- * Causal, aligned at the end: query i of a segment with Lq queries and Lk keys sees keys 0 … Lk - Lq + i.
+ * Causal, aligned at the end: query i of a segment with Lq queries and Lk keys sees keys 0 … Lk - Lq + i; or, as in encoders, all of them.
  */
 export interface AttentionLayout {
   /** T: packed rows. */
@@ -18,6 +18,8 @@ export interface AttentionLayout {
   keyRows: Int32Array;
   /** Keys a segment, [S], each at least the segment's queries. */
   keyLengths: Int32Array;
+  /** Every query of a segment sees all of its keys; windows and ALiBi are for causal layouts alone. */
+  bidirectional?: true;
 }
 
 export interface AttentionOptions {
@@ -90,6 +92,8 @@ export function attentionIndex(layout: AttentionLayout, windows: readonly number
   }
   const lengths = alibiSlopes ? undefined : packedLengths(layout);
   // a window that no segment outgrows is full attention
+  if (layout.bidirectional && (windows.length > 0 || alibiSlopes))
+    throw new Error('internal: a bidirectional layout has no window and no ALiBi');
   const effective = lengths ? [] : [...new Set([0, ...windows])];
   const masks = new Map<number, tf.Tensor4D>();
   for (const window of effective) {
@@ -126,7 +130,8 @@ function packedMask(
     for (let i = 0; i < longestQuery; i++) {
       const row = (s * longestQuery + i) * longestKey;
       // a padded query sees key 0: a row of nothing but MASKED would be a mean over padding, harmless but slower to reason about
-      const last = i < layout.queryLengths[s] ? offset + i : 0;
+      const own = layout.bidirectional ? layout.keyLengths[s] - 1 : offset + i;
+      const last = i < layout.queryLengths[s] ? own : 0;
       const first = window > 0 ? Math.max(0, last - window + 1) : 0;
       mask.fill(0, row + first, row + last + 1);
       if (alibiSlopes) for (let k = first; k <= last; k++) distances[row + k] = k - last;

@@ -609,6 +609,16 @@ napi_value peakMemory(napi_env env, State* state, size_t, napi_value* args) {
   return makeInt(env, stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak);
 }
 
+/** freeMemory(device): bytes that a GPU has left, with those that torch's allocator holds and no tensor uses. */
+napi_value freeMemory(napi_env env, State* state, size_t, napi_value* args) {
+  const c10::Device device = deviceOf(env, state, args[0]);
+  if (device.is_cpu()) fail("internal: only a GPU's memory is counted");
+  const auto stats = at::accelerator::getDeviceStats(device.index());
+  constexpr size_t kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  const int64_t unused = stats.reserved_bytes[kAll].current - stats.allocated_bytes[kAll].current;
+  return makeInt(env, static_cast<int64_t>(at::accelerator::getMemoryInfo(device.index()).first) + unused);
+}
+
 /** tf32(on): whether a GPU's float32 matrix products may round their factors to 10 bits of mantissa. */
 napi_value tf32(napi_env env, State*, size_t, napi_value* args) {
   at::globalContext().setAllowTF32CuBLAS(toBool(env, args[0], "on"));
@@ -701,6 +711,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<cudaDevices, 0>(env, exports, "cudaDevices");
   define<capability, 1>(env, exports, "capability");
   define<peakMemory, 1>(env, exports, "peakMemory");
+  define<freeMemory, 1>(env, exports, "freeMemory");
   define<tf32, 1>(env, exports, "tf32");
   define<threads, 0>(env, exports, "threads");
   define<seed, 1>(env, exports, "seed");

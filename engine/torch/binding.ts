@@ -46,6 +46,7 @@ export interface Binding {
   cudaDevices(): number;
   capability(device: string): number;
   peakMemory(device: string): number;
+  freeMemory(device: string): number;
   tf32(on: boolean): boolean;
   threads(count?: number): number;
   seed(seed: number): void;

@@ -1,22 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { UserError } from '../../util/errors';
 import { fileError } from '../../util/files';
 import type { Progress } from '../../util/progress';
+import { hasNvidiaCard } from '../nvidiaCard';
 import { locateTorch, privateTorchFolder, type Torch } from './locate';
 
 /** The version that set-up installs: tried, and the same for everyone. */
 export const TORCH_VERSION = '2.13.0';
-
-/** Whether this machine has an NVIDIA card that its driver shows. */
-export function hasNvidiaCard(): boolean {
-  if (existsSync('/dev/nvidia0')) return true;
-  const listed = spawnSync('nvidia-smi', ['-L'], { encoding: 'utf8', timeout: 10_000 });
-  return listed.status === 0 && /^GPU /m.test(listed.stdout);
-}
 
 interface PipResult {
   ok: boolean;

@@ -28,9 +28,9 @@ export function usesOfRows(keyRows: Int32Array, rows: number): { uses: Int32Arra
   return { uses, most };
 }
 
-/** Uploads a layout as cumulative lengths; undefined where queries are not in the order of their rows. */
+/** Uploads a layout as cumulative lengths; undefined where queries are not in the order of their rows, or see more than a causal mask lets them. */
 export function uploadLengths(backend: TorchBackend, layout: AttentionLayout): PackedLengths | undefined {
-  if (!isIdentity(layout.queryRows, layout.rows)) return undefined;
+  if (layout.bidirectional || !isIdentity(layout.queryRows, layout.rows)) return undefined;
   const upload = <T extends tf.Tensor>(values: Int32Array, shape: number[], stored: number): T =>
     backend.tensor(torch().fromBytes(values, scalarType.int32, shape, stored, backend.device));
   const { uses, most } = usesOfRows(layout.keyRows, layout.rows);

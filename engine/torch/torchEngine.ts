@@ -8,7 +8,7 @@ import { decodeKernels } from './decodeKernels';
 import { fusedKernels } from './fusedKernels';
 import { headKernel } from './headKernel';
 import { registerKernels } from './kernels/registerKernels';
-import { locateTorch } from './locate';
+import type { Torch } from './locate';
 import { recomputed, valueAndGrads } from './recorder';
 import { updateKernels } from './updateKernels';
 
@@ -20,10 +20,9 @@ let registered: TorchBackend | undefined;
  * Starts libtorch as tfjs's backend `torch`.
  * @param device `cpu` or `cuda:N`
  * @param tf32 whether a GPU's float32 matrix products may round their factors to TF32
- * @throws UserError where torch or its addon is missing, or the device is not there
+ * @throws UserError where its addon is missing, or the device is not there
  */
-export async function torchEngine(device: string, precision: Precision, tf32 = false): Promise<Engine> {
-  const torch = locateTorch();
+export async function torchEngine(torch: Torch, device: string, precision: Precision, tf32 = false): Promise<Engine> {
   const binding = loadBinding(bindingPath(torch));
   if (registered && (registered.device !== device || registered.precision !== precision))
     throw new Error('internal: one process runs one torch engine; device and precision cannot change');
@@ -47,13 +46,13 @@ export async function torchEngine(device: string, precision: Precision, tf32 = f
     readParameter: (weight) => backend.readFloats(backend.masterOf(weight)),
     valueAndGrads: (f, weights) => valueAndGrads(backend, f, weights),
     recomputed: (f, inputs) => recomputed(backend, f, inputs),
-    ...(device === 'cpu' ? {} : { peakMemory: () => binding.peakMemory(device) }),
+    ...(device === 'cpu' ? {} : { peakMemory: () => binding.peakMemory(device), freeMemory: () => binding.freeMemory(device) }),
   };
 }
 
 /** How many CUDA devices this torch sees. */
-export function cudaDevices(): number {
-  return loadBinding(bindingPath(locateTorch())).cudaDevices();
+export function cudaDevices(torch: Torch): number {
+  return loadBinding(bindingPath(torch)).cudaDevices();
 }
 
 function parameter(backend: TorchBackend, values: Float32Array, shape: readonly number[], trainable: boolean, exact: boolean): tf.Variable {

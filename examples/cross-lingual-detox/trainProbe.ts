@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { cliProgress, print, runCli } from '../../bin/cli';
+import { engineLine } from '../../engine/engine';
 import { ENGINES, startEngine } from '../../engine/startEngine';
 import { auc } from '../../eval/metrics/auc';
 import { pooledHidden, textSequences } from '../../eval/pooledHidden';
@@ -114,7 +115,7 @@ async function main(): Promise<void> {
     })
     .strict()
     .parse();
-  print((await startEngine({ engine: argv.engine, device: argv.device, precision: 'float32' })).description);
+  print(engineLine(await startEngine({ engine: argv.engine, device: argv.device, precision: 'float32' })));
   const texts = balancedSample(await readLabelledSets(argv.data), argv['set-size'], argv.seed);
   const { progress, stop } = cliProgress();
   const model = await loadModel(argv.model, { trainable: false }, progress);

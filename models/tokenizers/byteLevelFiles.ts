@@ -2,12 +2,17 @@ import { UserError } from '../../util/errors';
 import { readJson, readText } from '../../util/files';
 import { lookup } from '../../util/suggest';
 
+type Split = { normalizer: object | null; preTokenizer: (prefixSpace: boolean) => object };
+
+const gpt2: Split = {
+  normalizer: null,
+  preTokenizer: (prefixSpace) => ({ type: 'ByteLevel', add_prefix_space: prefixSpace, trim_offsets: true, use_regex: true }),
+};
+
 /** How text is cut into words before bytes are merged, by tokenizer class. */
-const SPLITS: Readonly<Record<string, { normalizer: object | null; preTokenizer: (prefixSpace: boolean) => object }>> = {
-  GPT2Tokenizer: {
-    normalizer: null,
-    preTokenizer: (prefixSpace) => ({ type: 'ByteLevel', add_prefix_space: prefixSpace, trim_offsets: true, use_regex: true }),
-  },
+const SPLITS: Readonly<Record<string, Split>> = {
+  GPT2Tokenizer: gpt2,
+  RobertaTokenizer: gpt2,
   Qwen2Tokenizer: {
     normalizer: { type: 'NFC' },
     preTokenizer: (prefixSpace) => ({
@@ -23,7 +28,7 @@ const SPLITS: Readonly<Record<string, { normalizer: object | null; preTokenizer:
 const QWEN2_WORDS = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 
 /**
- * tokenizer.json of GPT-2's and Qwen 2's tokenizers from the files that they were published in: BPE over bytes.
+ * tokenizer.json of GPT-2's, RoBERTa's and Qwen 2's tokenizers from the files that they were published in: BPE over bytes.
  * @param tokenizerClass as tokenizer_config.json names it, without `Fast`
  * @throws UserError naming the file, the line of a damaged merge, or a class that cuts text otherwise
  */

@@ -6,6 +6,7 @@ import { addedTokens, tokenText, type AddedToken } from './addedTokens';
 import { byteLevelFiles } from './byteLevelFiles';
 import { sentencePieceFiles } from './sentencePieceFiles';
 import { templateProcessing } from './templateProcessing';
+import { WORD_PIECE_DEFAULTS, wordPieceFiles } from './wordPieceFiles';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -27,6 +28,7 @@ export const TOKENIZER_FILES = [
   'tokenizer.json',
   'vocab.json',
   'merges.txt',
+  'vocab.txt',
   ...SENTENCE_PIECE_FILES,
   'tokenizer_config.json',
   'special_tokens_map.json',
@@ -42,7 +44,7 @@ export async function tokenizerFileHashes(folder: string): Promise<string[]> {
 }
 
 /**
- * Reads a model folder's tokenizer: tokenizer.json; else vocab.json with merges.txt; else a SentencePiece model.
+ * Reads a model folder's tokenizer: tokenizer.json; else vocab.json with merges.txt; else vocab.txt; else a SentencePiece model.
  * @throws UserError naming the file that is missing or damaged
  */
 export async function readTokenizerSource(folder: string): Promise<TokenizerSource> {
@@ -88,7 +90,16 @@ async function readVocabulary(folder: string, config: Json): Promise<Vocabulary>
   const [vocabulary, merges] = ['vocab.json', 'merges.txt'].map((name) => join(folder, name));
   if (existsSync(vocabulary) && existsSync(merges)) {
     const json = await byteLevelFiles(vocabulary, merges, tokenizerClass ?? 'GPT2Tokenizer', config.add_prefix_space === true);
-    return { json, sources: [vocabulary, merges], config: { ...known(BYTE_LEVEL_DEFAULTS, json), ...config } };
+    const defaults = tokenizerClass === 'RobertaTokenizer' ? ROBERTA_DEFAULTS : BYTE_LEVEL_DEFAULTS;
+    return { json, sources: [vocabulary, merges], config: { ...known(defaults, json), ...config } };
+  }
+  const words = join(folder, 'vocab.txt');
+  if (existsSync(words)) {
+    // other classes cut their texts with programs of their own first
+    if (tokenizerClass !== undefined && tokenizerClass !== 'BertTokenizer')
+      throw new UserError(`${words}: a tokenizer of class ${tokenizerClass} cannot be read from it; BertTokenizer can`);
+    const json = await wordPieceFiles(words, config);
+    return { json, sources: [words], config: { ...known(WORD_PIECE_DEFAULTS, json), ...config } };
   }
   const name = SENTENCE_PIECE_FILES.find((candidate) => existsSync(join(folder, candidate)));
   if (name) {
@@ -97,7 +108,7 @@ async function readVocabulary(folder: string, config: Json): Promise<Vocabulary>
     const defaults = SENTENCE_PIECE_DEFAULTS[tokenizerClass ?? ''] ?? SENTENCE_PIECE_DEFAULTS.plain;
     return { json, sources: [path], config: { ...known(defaults, json), ...config } };
   }
-  const allowed = ['tokenizer.json', 'vocab.json with merges.txt', ...SENTENCE_PIECE_FILES].join(', ');
+  const allowed = ['tokenizer.json', 'vocab.json with merges.txt', 'vocab.txt', ...SENTENCE_PIECE_FILES].join(', ');
   throw new UserError(`${folder}: holds no tokenizer; it must hold one of ${allowed}`);
 }
 
@@ -116,6 +127,10 @@ async function tokenizerJson(file: string): Promise<Json> {
 
 /** What a class puts in where its config says nothing. */
 const BYTE_LEVEL_DEFAULTS: Json = { bos_token: '<|endoftext|>', eos_token: '<|endoftext|>', unk_token: '<|endoftext|>' };
+const ROBERTA_DEFAULTS: Json = {
+  ...{ bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>', pad_token: '<pad>', mask_token: '<mask>' },
+  ...{ add_bos_token: true, add_eos_token: true },
+};
 const LLAMA_DEFAULTS: Json = { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' };
 const SENTENCE_PIECE_DEFAULTS: Readonly<Record<string, Json>> = {
   plain: LLAMA_DEFAULTS,
@@ -148,13 +163,20 @@ const CLASS_OF_MODEL: Readonly<Record<string, string>> = {
   t5: 'T5Tokenizer',
   mt5: 'T5Tokenizer',
   'xlm-roberta': 'XLMRobertaTokenizer',
+  bert: 'BertTokenizer',
+  distilbert: 'BertTokenizer',
+  roberta: 'RobertaTokenizer',
   gpt2: 'GPT2Tokenizer',
   qwen2: 'Qwen2Tokenizer',
   qwen3: 'Qwen2Tokenizer',
 };
 /** Names that say nothing about the kind. */
 const ANY_CLASS = ['PreTrainedTokenizer', 'TokenizersBackend'];
-const RENAMED: Readonly<Record<string, string>> = { MT5Tokenizer: 'T5Tokenizer', CodeLlamaTokenizer: 'LlamaTokenizer' };
+const RENAMED: Readonly<Record<string, string>> = {
+  MT5Tokenizer: 'T5Tokenizer',
+  CodeLlamaTokenizer: 'LlamaTokenizer',
+  DistilBertTokenizer: 'BertTokenizer',
+};
 
 async function classOf(folder: string, config: Json): Promise<string | undefined> {
   const model = await optionalObject(join(folder, 'config.json'));

@@ -43,9 +43,19 @@ interface FusedCase {
   gradient?: Case['gradient'];
 }
 
-function attentionCase(name: string, heads: number, shared: number, options: Omit<AttentionOptions, 'scale'>): FusedCase {
+function attentionCase(
+  name: string,
+  heads: number,
+  shared: number,
+  options: Omit<AttentionOptions, 'scale'>,
+  bidirectional = false,
+): FusedCase {
   return both(`packedAttention ${name}`, [normal(9, heads, 4), normal(9, shared, 4), normal(9, shared, 4)], (plain) => (q, k, v) => {
-    const index = attentionIndex(layout, options.window ? [options.window] : [], options.alibiSlopes);
+    const index = attentionIndex(
+      { ...layout, ...(bidirectional && { bidirectional }) },
+      options.window ? [options.window] : [],
+      options.alibiSlopes,
+    );
     return pick(packedAttention, plain)(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, index, { scale: 0.5, ...options });
   });
 }
@@ -108,6 +118,7 @@ const cases: FusedCase[] = [
   attentionCase('window beyond the sequences', 2, 1, { window: 100 }),
   attentionCase('soft cap', 2, 1, { softcap: 1.5 }),
   attentionCase('soft cap and window', 2, 2, { softcap: 1.5, window: 2 }),
+  attentionCase('bidirectional, four query heads share a key head', 4, 1, {}, true),
   attentionCase('ALiBi', 2, 2, { alibiSlopes: [0.5, 0.125] }),
   attentionCase('ALiBi, window, two query heads share a key head', 4, 2, { alibiSlopes: [0.5, 0.25, 0.125, 2], window: 2 }),
 ];

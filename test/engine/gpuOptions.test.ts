@@ -8,9 +8,9 @@ test.each(['torch', 'tfjs'] as const)('%s on a CPU refuses --tf32', async (engin
   await expect(started).rejects.toThrow(/^--tf32: /);
 });
 
-test('a CPU counts no peak of memory', async () => {
-  expect(await startEngine({ engine: 'torch', device: 'cpu', precision: 'float32' })).not.toHaveProperty('peakMemory');
-  expect(() => torch().peakMemory('cpu')).toThrow("only a GPU's memory is counted");
+test.each(['peakMemory', 'freeMemory'] as const)("a CPU's memory is not counted: %s", async (figure) => {
+  expect(await startEngine({ engine: 'torch', device: 'cpu', precision: 'float32' })).not.toHaveProperty(figure);
+  expect(() => torch()[figure]('cpu')).toThrow("only a GPU's memory is counted");
 });
 
 test("TF32 is libtorch's switch", () => {

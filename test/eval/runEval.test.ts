@@ -8,6 +8,7 @@ import { checkEvalFolder } from '../../eval/evalFolder';
 import { continuationLogLikelihoods } from '../../eval/fluency';
 import { writeProbe, type ProbeFile } from '../../eval/scorers/probeFile';
 import { runEval } from '../../eval/runEval';
+import { createScorer } from '../../eval/scorers/createScorer';
 import type { EvalResults } from '../../eval/types';
 import { disposeModel, loadModel } from '../../models/loadModel';
 import { modelHash } from '../../models/modelHash';
@@ -133,6 +134,27 @@ test('further scorers stand beside the first', async () => {
   scores.forEach(({ score }) => expect(score).toBeGreaterThan(0));
 });
 
+test('a classifier scores continuations', async () => {
+  const folder = join(goldenModels, '..', 'classifiers', 'bert');
+  const results = await run('classifier', { scorer: `classifier:${folder}`, limit: 1 });
+  expect(results.toxicity!.scorer.name).toBe('classifier:bert:toxic');
+  expect(results.toxicity!.unscored).toEqual([]);
+  const generations = await readGenerations(at('classifier', 'generations.arrow'));
+  const scorer = await createScorer(`classifier:${folder}`, {
+    candidates: [],
+    cacheFolder: at('cache'),
+    hub: { progress: silent, say: () => {} },
+  });
+  const expected = await scorer.score(generations);
+  const scores = (await readScores(at('classifier', 'scores.arrow'))).map(({ score }) => score);
+  expect(scores).toHaveLength(12);
+  scores.forEach((score, i) => expect(score).toBeCloseTo(expected[i]!, 5));
+  expect(new Set(scores).size).toBeGreaterThan(3);
+  await expect(run('clash', { scorer: [`classifier:${folder}`, `classifier:${folder}:toxic`] })).rejects.toThrow(
+    /two that are both called classifier:bert:toxic/,
+  );
+});
+
 describe('an interrupted run', () => {
   let whole: Buffer;
   let figures: EvalResults['toxicity'];
@@ -196,6 +218,8 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ languages: 'fr' }, /no prompts in fr/],
   [{ model: at('none') }, /none.*no such file or folder/],
   [{ fluencyModel: at('none') }, /none.*no such file or folder/],
+  [{ scorer: `classifier:${join(goldenModels, 'gpt2')}` }, /"gpt2": a language model; it must be a classifier/],
+  [{ fluencyModel: join(goldenModels, '..', 'classifiers', 'bert') }, /"bert": a classifier, .*; it must be a language model/],
   [{ scorer: 'lexikon' }, /unknown scorer "lexikon"; did you mean "lexicon"/],
   [{ maxNewTokens: 30 }, /en, prompt 1 is too long: 4 tokens and --max-new-tokens 30, the model's context holds 32/],
 ])('%j is refused in one line', async (options, message) => {

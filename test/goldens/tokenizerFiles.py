@@ -11,6 +11,7 @@ from pathlib import Path
 
 import sentencepiece
 from tokenizers import ByteLevelBPETokenizer
+from tokenizers.implementations import BertWordPieceTokenizer
 from transformers import AutoTokenizer
 
 here = Path(__file__).parent
@@ -73,6 +74,22 @@ write("gpt2-bos", files, {"tokenizer_class": "GPT2TokenizerFast", "add_bos_token
 added = {str(700 + i): {"content": token, "lstrip": False, "rstrip": False, "normalized": False, "single_word": False, "special": True}
          for i, token in enumerate(["<|im_start|>", "<mark>"])}
 write("qwen2", files, {"tokenizer_class": "Qwen2Tokenizer", "added_tokens_decoder": added, "eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}, model_type="qwen2")
+
+# RoBERTa's: its own tokens in front of GPT-2's vocabulary
+roberta = ByteLevelBPETokenizer()
+roberta.train_from_iterator(corpus, vocab_size=700, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False)
+model = json.loads(roberta.to_str())["model"]
+write("roberta", {
+    "vocab.json": json.dumps(model["vocab"], ensure_ascii=False),
+    "merges.txt": "#version: 0.2\n" + "".join(" ".join(merge) + "\n" for merge in model["merges"]),
+}, {"tokenizer_class": "RobertaTokenizer"}, model_type="roberta")
+
+# BERT's: lowered and without accents, and as the multilingual cased ones are
+for name, config in [("bert", {"tokenizer_class": "BertTokenizer"}), ("bert-cased", {"tokenizer_class": "DistilBertTokenizer", "do_lower_case": False})]:
+    pieces = BertWordPieceTokenizer(lowercase=config.get("do_lower_case", True))
+    pieces.train_from_iterator(corpus, vocab_size=1500, show_progress=False)
+    vocab = sorted(pieces.get_vocab().items(), key=lambda item: item[1])
+    write(name, {"vocab.txt": "".join(token + "\n" for token, _ in vocab)}, config, model_type="bert" if name == "bert" else "distilbert")
 
 # Llama 2's, in its old and its new way with the space in front
 llama = train(model_type="bpe", vocab_size=1500, byte_fallback=True, split_digits=True, remove_extra_whitespaces=False)

@@ -9,7 +9,10 @@ import { readProbe, writeProbe, type ProbeFile } from '../../../eval/scorers/pro
 import { loadModel } from '../../../models/loadModel';
 import { modelHash } from '../../../models/modelHash';
 import { saveModel } from '../../../models/saveModel';
+import { silent } from '../../../util/progress';
 import { letters, tinyModel } from '../tinyModel';
+
+const hub = { progress: silent, say: () => {} };
 
 let folder: string;
 beforeAll(async () => {
@@ -77,11 +80,11 @@ test('the hash of a folder is that of the model loaded from it', async () => {
   const file = join(folder, 'matched.json');
   const candidates = [{ option: '--model', folder: saved }];
   await writeProbe(file, probe);
-  await expect(createScorer(`probe:${file}`, { candidates, cacheFolder })).rejects.toThrow(
+  await expect(createScorer(`probe:${file}`, { candidates, cacheFolder, hub })).rejects.toThrow(
     /matched\.json: this probe reads tiny \(content hash 0{16}…\); none of the models given is it: --model .*model; name its folder with --scorer-model/,
   );
   await writeProbe(file, { ...probe, model: { name: 'tiny', hash: model.contentHash }, languages: ['en', 'fr'] });
-  const scorer = await createScorer(`probe:${file}`, { candidates, cacheFolder });
+  const scorer = await createScorer(`probe:${file}`, { candidates, cacheFolder, hub });
   expect(scorer.name).toBe('probe:matched.json');
   expect(scorer.revision).toMatch(/^[0-9a-f]{64}$/);
   expect([scorer.supports('fr'), scorer.supports('de')]).toEqual([true, false]);
@@ -89,17 +92,21 @@ test('the hash of a folder is that of the model loaded from it', async () => {
 });
 
 test.each([
-  ['lexicn', /unknown scorer "lexicn"; did you mean "lexicon"\? known: lexicon, probe:FILE/],
+  ['lexicn', /unknown scorer "lexicn"; did you mean "lexicon"\? known: lexicon, probe:FILE, classifier:MODEL\[:LABEL\]/],
+  ['clasifier:x', /did you mean "classifier:MODEL\[:LABEL\]"\?/],
+  ['classifier', /did you mean "classifier:MODEL\[:LABEL\]"\?/],
+  ['classifier:nowhere', /cannot read model folder nowhere: no such file/],
+  ['classifier:nowhere:', /classifier:nowhere:: no label behind the colon/],
   ['probe', /unknown scorer "probe"; did you mean "probe:FILE"\?/],
   ['perspective', /unknown scorer "perspective"; known/],
   ['probe:nowhere.json', /cannot read nowhere\.json: no such file/],
 ])('scorer %s', async (spec, message) => {
-  await expect(createScorer(spec, { candidates: [], cacheFolder: folder })).rejects.toMatchObject({
+  await expect(createScorer(spec, { candidates: [], cacheFolder: folder, hub })).rejects.toMatchObject({
     name: 'UserError',
     message: expect.stringMatching(message),
   });
 });
 
 test('scorer lexicon', async () => {
-  expect((await createScorer('lexicon', { candidates: [], cacheFolder: folder })).name).toBe('lexicon');
+  expect((await createScorer('lexicon', { candidates: [], cacheFolder: folder, hub })).name).toBe('lexicon');
 });

@@ -16,6 +16,13 @@ export interface ValueAndGrads {
   grads: tf.Tensor[];
 }
 
+/** How frozen weights are kept in 4 bits (QLoRA, arXiv 2305.14314), as bitsandbytes does it: in blocks of 64 values. */
+export interface Quantization {
+  type: 'nf4' | 'fp4';
+  /** Whether the blocks' magnitudes are quantised too, to 8 bits. */
+  double: boolean;
+}
+
 /** Where tensors live and how gradients are taken. Models, losses and metrics never ask which engine it is. */
 export interface Engine {
   readonly name: EngineName;
@@ -32,6 +39,11 @@ export interface Engine {
    * @param exact kept and computed with in float32, whatever the precision
    */
   parameter(values: Float32Array, shape: readonly number[], trainable: boolean, exact?: boolean): tf.Variable;
+  /**
+   * A frozen linear weight in 4 bits, for `linear` and `conv1d` alone; engines without it have none of their own.
+   * @param inputFirst the weight is a `conv1d`'s: it is quantised as [outputs, inputs]
+   */
+  quantizedParameter?(values: Float32Array, shape: readonly number[], quantization: Quantization, inputFirst: boolean): tf.Variable;
   /** The float32 values of a parameter (the master copy, where there is one). */
   readParameter(weight: tf.Variable): Float32Array;
   /**

@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs-core';
-import { currentEngine } from '../engine/engine';
+import { currentEngine, type Engine, type Quantization } from '../engine/engine';
 import { UserError } from '../util/errors';
 import { contentHash, defaultCacheFolder, fileError, readText } from '../util/files';
 import { silent, type Progress } from '../util/progress';
 import { nearest } from '../util/suggest';
+import { linearModules } from './adapters/adaptableModules';
 import { baseFolder, isAdapterFolder } from './adapters/adapterFolder';
 import { detachAdapter } from './adapters/attachAdapter';
 import { loadAdapter } from './adapters/loadAdapter';
@@ -22,6 +23,8 @@ export interface LoadOptions {
   trainable: boolean;
   /** What the model must be for, by default a language model. */
   task?: ModelTask;
+  /** Keep the linear layers' weights (all but embeddings and head) in 4 bits; for models that are not trained themselves. */
+  quantization?: Quantization | undefined;
   /** Where hashes of weight files are remembered. */
   cacheFolder?: string;
   /** Given a line for people about weights that are NaN or infinite. */
@@ -39,23 +42,39 @@ export async function loadModel(folder: string, options: LoadOptions, progress: 
   const weights: Record<string, tf.Variable> = {};
   try {
     const engine = currentEngine();
+    const packed = options.quantization ? quantizedNames(model, engine, options.quantization) : new Set<string>();
     const damaged: string[] = [];
     for (const [i, { name, storedName, shape }] of stored.entries()) {
       progress({ stage: 'loading the model', done: i, total: stored.length });
       const values = await read(name);
       const { nan, infinite } = countNonFinite(values);
       if (nan + infinite > 0) damaged.push(`${storedName} (${nan} NaN, ${infinite} infinite of ${values.length})`);
-      weights[name] = engine.parameter(values, shape, options.trainable);
+      weights[name] = packed.has(name)
+        ? engine.quantizedParameter!(values, shape, options.quantization!, model.architecture.inputFirst ?? false)
+        : engine.parameter(values, shape, options.trainable);
     }
     progress({ stage: 'loading the model', done: stored.length, total: stored.length });
     if (damaged.length > 0) options.warn?.(nonFiniteWarning(folder, damaged));
-    return { ...model, weights };
+    if (!options.quantization) return { ...model, weights };
+    const { type, double } = options.quantization;
+    const { contentHash: filesHash } = model;
+    return { ...model, weights, filesHash, contentHash: contentHash(filesHash, type, double ? 'double' : 'single') };
   } catch (error) {
     Object.values(weights).forEach((weight) => weight.dispose());
     throw error;
   } finally {
     await close();
   }
+}
+
+/** The weights that are kept in 4 bits. @throws UserError on an engine that cannot */
+function quantizedNames(
+  { architecture, config }: Pick<Model, 'architecture' | 'config'>,
+  engine: Engine,
+  { type }: Quantization,
+): Set<string> {
+  if (!engine.quantizedParameter) throw new UserError(`--quantization ${type} needs the torch engine; this is ${engine.name}`);
+  return new Set(linearModules(architecture, config).map(({ name }) => `${name}.weight`));
 }
 
 /** A model's folder opened for reading: all that a `Model` has but its weights, which are read one by one. */

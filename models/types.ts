@@ -105,6 +105,8 @@ export interface Model {
   floatFields?: readonly string[];
   /** The folder it came from; other files (tokenizer) are copied from there when it is saved. */
   folder: string;
+  /** Where the weights are held in other values than the files have: what `contentHash` would be without. */
+  filesHash?: string;
   /** Identifies weights and config: part of every cache key and of eval.json. */
   contentHash: string;
 }

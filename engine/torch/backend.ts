@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Precision } from '../engine';
+import { slotsOf, type QuantizedSlots } from './quantize';
 import { type Slot, describe, freeSlot, scalarType, scoped, torch, track } from './binding';
 
 /*
@@ -32,6 +33,8 @@ interface Entry {
   dtype: tf.DataType;
   /** A trainable weight's float32 values where `slot` is a working copy of lower precision. */
   master?: Slot;
+  /** A frozen weight in 4 bits: `slot` is what it is packed in, and must not be read as values. */
+  quantized?: QuantizedSlots;
 }
 
 const storedTypes: Readonly<Record<string, number>> = { float32: scalarType.float32, int32: scalarType.int64, bool: scalarType.bool };
@@ -67,7 +70,21 @@ export class TorchBackend extends tf.KernelBackend {
   }
 
   slotOf(tensor: { dataId: tf.DataId }): Slot {
-    return this.entry(tensor.dataId).slot;
+    const { slot, quantized } = this.entry(tensor.dataId);
+    if (quantized) throw new Error('internal: a weight in 4 bits is used by an operation that does not know of it');
+    return slot;
+  }
+
+  /** What a weight in 4 bits is made of; undefined for every other tensor. */
+  quantizedOf(tensor: { dataId: tf.DataId }): QuantizedSlots | undefined {
+    return this.entry(tensor.dataId).quantized;
+  }
+
+  /** A frozen weight in 4 bits, as a variable of the shape that the model knows. */
+  quantizedVariable(quantized: QuantizedSlots, shape: readonly number[]): tf.Variable {
+    const dataId = {};
+    this.entries.set(dataId, { slot: quantized.packed, references: 1, dtype: 'float32', quantized });
+    return tf.tidy(() => tf.variable(tf.engine().makeTensorFromTensorInfo({ dataId, shape: [...shape], dtype: 'float32' }), false));
   }
 
   /** The float32 master copy of a weight, or its only copy. */
@@ -163,7 +180,8 @@ export class TorchBackend extends tf.KernelBackend {
     entry.references--;
     if (!force && entry.references > 0) return false;
     this.entries.delete(dataId);
-    freeSlot(entry.slot);
+    if (entry.quantized) slotsOf(entry.quantized).forEach((slot) => freeSlot(slot));
+    else freeSlot(entry.slot);
     if (entry.master !== undefined) freeSlot(entry.master);
     return true;
   }

@@ -32,6 +32,7 @@
 #include "cudaDriver.h"
 #include "onePassUpdate.h"
 #include "packedAttention.h"
+#include "quantizedLinear.h"
 
 namespace {
 
@@ -561,6 +562,31 @@ napi_value packedAttention(napi_env env, State* state, size_t, napi_value* args)
   return makeInt(env, store(state, packed::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
 }
 
+// ---- weights in 4 bits ----
+
+/** A quantised weight from eight arguments: packed, pairs, absmax, scales, table, offset (the last three missing where absmax is float32), outputs, inputs. */
+quantized::Weight quantizedWeight(napi_env env, State* state, napi_value* args) {
+  const auto tensor = [&](int i, const char* what) { return isMissing(env, args[i]) ? at::Tensor() : tensorAt(env, state, args[i], what); };
+  return {tensor(0, "packed"), tensor(1, "pairs"), tensor(2, "absmax"), tensor(3, "scales"), tensor(4, "table"), tensor(5, "offset"),
+          toInt(env, args[6], "outputs"), toInt(env, args[7], "inputs")};
+}
+
+/** quantizedLinear(weight's eight, x): the slot of x · Wᵀ, [T, O]. */
+napi_value quantizedLinear(napi_env env, State* state, size_t, napi_value* args) {
+  return makeInt(env, store(state, quantized::Linear::apply(tensorAt(env, state, args[8], "x"), quantizedWeight(env, state, args))));
+}
+
+/** dequantized(weight's eight): the slot of the whole weight in float32, [O, I]. */
+napi_value dequantized(napi_env env, State* state, size_t, napi_value* args) {
+  return makeInt(env, store(state, quantized::dequantized(quantizedWeight(env, state, args))));
+}
+
+/** quantizedNorms(weight's eight, a, b, scale): the slot of |W + scale · B · A| of each output, float32 [O]. */
+napi_value quantizedNorms(napi_env env, State* state, size_t, napi_value* args) {
+  const at::Tensor a = tensorAt(env, state, args[8], "a"), b = tensorAt(env, state, args[9], "b");
+  return makeInt(env, store(state, quantized::mergedNorms(quantizedWeight(env, state, args), a, b, toNumber(env, args[10], "scale"))));
+}
+
 // ---- optimizers ----
 
 /** compileUpdate(CUDA source, device): makes `onePassUpdate` ready on a GPU. */
@@ -706,6 +732,9 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<takeGrad, 1>(env, exports, "takeGrad");
   define<ensureGrad, 1>(env, exports, "ensureGrad");
   define<packedAttention, 11>(env, exports, "packedAttention");
+  define<quantizedLinear, 9>(env, exports, "quantizedLinear");
+  define<dequantized, 8>(env, exports, "dequantized");
+  define<quantizedNorms, 11>(env, exports, "quantizedNorms");
   define<compileUpdate, 2>(env, exports, "compileUpdate");
   define<onePassUpdate, 7>(env, exports, "onePassUpdate");
   define<cudaDevices, 0>(env, exports, "cudaDevices");

@@ -33,6 +33,10 @@ export interface Binding {
     scale: number,
     window: number,
   ): Slot;
+  /** The first eight: `weightArguments` of a quantised weight. */
+  quantizedLinear(...args: (Slot | number | undefined)[]): Slot;
+  dequantized(...args: (Slot | number | undefined)[]): Slot;
+  quantizedNorms(...args: (Slot | number | undefined)[]): Slot;
   compileUpdate(source: string, device: string): void;
   onePassUpdate(
     masters: readonly Slot[],

@@ -2,8 +2,9 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { type ActivationName } from '../ops/activations';
 import { type AttentionIndex, type AttentionLayout, type AttentionOptions, maskFor } from '../ops/attention';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped, torch } from './binding';
+import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped, torch, track } from './binding';
 import { attendByLengths, hasFlash, servesLengths, uploadLengths } from './packedLengths';
+import { type QuantizedSlots, weightArguments } from './quantize';
 import { embeddingRows, gradientMode, withoutRecording } from './recorder';
 
 const op = {
@@ -117,6 +118,13 @@ export function fusedKernels(backend: TorchBackend) {
     return op.matmul(like(op.softmax(capped, -1, scalarType.float32), v), v);
   };
 
+  const quantizedProduct = (x: Slot, weight: QuantizedSlots, bias: tf.Tensor | undefined): Slot => {
+    const product = track(
+      torch().quantizedLinear(...weightArguments(weight), describe(x).type === backend.floating ? x : op.cast(x, backend.floating)),
+    );
+    return bias ? op.add(product, like(slot(bias), product)) : product;
+  };
+
   return {
     layerNorm: (x: tf.Tensor, weight: tf.Tensor | undefined, bias: tf.Tensor | undefined, epsilon: number): tf.Tensor =>
       give(() => op.layerNorm(slot(x), x.shape.slice(-1), weight && slot(weight), bias && slot(bias), epsilon)[0]),
@@ -130,6 +138,8 @@ export function fusedKernels(backend: TorchBackend) {
 
     linear: (x: tf.Tensor2D, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor2D =>
       give(() => {
+        const packed = backend.quantizedOf(weight);
+        if (packed) return quantizedProduct(slot(x), packed, bias);
         const input = like(slot(x), slot(weight));
         return bias || gradientMode() !== 'off'
           ? op.linear(input, slot(weight), bias && slot(bias))
@@ -138,6 +148,8 @@ export function fusedKernels(backend: TorchBackend) {
 
     conv1d: (x: tf.Tensor2D, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor2D =>
       give(() => {
+        const packed = backend.quantizedOf(weight);
+        if (packed) return quantizedProduct(slot(x), packed, bias);
         const input = like(slot(x), slot(weight));
         return bias ? op.addmm(slot(bias), input, slot(weight)) : op.mm(input, slot(weight));
       }),
@@ -147,6 +159,8 @@ export function fusedKernels(backend: TorchBackend) {
         withoutRecording(() =>
           scoped(() => {
             const float = (x: tf.Tensor): Slot => asFloat32(slot(x));
+            const packed = backend.quantizedOf(weight);
+            if (packed) return track(torch().quantizedNorms(...weightArguments(packed), float(a), float(b), scale));
             const own = inputFirst ? op.transpose(float(weight), 0, 1) : float(weight);
             return op.norm(op.addmm(own, float(b), float(a), 1, scale), 2, [1]);
           }),

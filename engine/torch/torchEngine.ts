@@ -2,14 +2,15 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Engine, Precision } from '../engine';
 import { registerFused } from '../fused';
 import { TorchBackend } from './backend';
-import { type Slot, aten, freeSlot, loadBinding, scalarType } from './binding';
+import { type Slot, aten, freeSlot, loadBinding, scalarType, torch as loadedBinding } from './binding';
 import { bindingPath } from './build';
 import { decodeKernels } from './decodeKernels';
 import { fusedKernels } from './fusedKernels';
 import { headKernel } from './headKernel';
 import { registerKernels } from './kernels/registerKernels';
 import type { Torch } from './locate';
-import { recomputed, valueAndGrads } from './recorder';
+import { quantize, weightArguments } from './quantize';
+import { recomputed, valueAndGrads, withoutRecording } from './recorder';
 import { updateKernels } from './updateKernels';
 
 const cast = aten('to.dtype');
@@ -43,7 +44,13 @@ export async function torchEngine(torch: Torch, device: string, precision: Preci
     precision,
     description: `torch ${torch.version} on ${device}${workers}, ${precision}${tf32 ? ' with TF32' : ''}`,
     parameter: (values, shape, trainable, exact = false) => parameter(backend, values, shape, trainable, exact),
-    readParameter: (weight) => backend.readFloats(backend.masterOf(weight)),
+    quantizedParameter: (values, shape, quantization, inputFirst) => {
+      const floats = backend.upload(values, shape);
+      const quantized = withoutRecording(() => quantize(floats, quantization, inputFirst, device));
+      freeSlot(floats);
+      return backend.quantizedVariable(quantized, shape);
+    },
+    readParameter: (weight) => readParameter(backend, weight),
     valueAndGrads: (f, weights) => valueAndGrads(backend, f, weights),
     recomputed: (f, inputs) => recomputed(backend, f, inputs),
     ...(device === 'cpu' ? {} : { peakMemory: () => binding.peakMemory(device), freeMemory: () => binding.freeMemory(device) }),
@@ -53,6 +60,21 @@ export async function torchEngine(torch: Torch, device: string, precision: Preci
 /** How many CUDA devices this torch sees. */
 export function cudaDevices(torch: Torch): number {
   return loadBinding(bindingPath(torch)).cudaDevices();
+}
+
+const transpose = aten('transpose.int');
+
+function readParameter(backend: TorchBackend, weight: tf.Variable): Float32Array {
+  const quantized = backend.quantizedOf(weight);
+  if (!quantized) return backend.readFloats(backend.masterOf(weight));
+  return withoutRecording(() => {
+    const whole = loadedBinding().dequantized(...weightArguments(quantized));
+    const turned = quantized.transposed ? transpose(whole, 0, 1) : whole;
+    const values = backend.readFloats(turned);
+    if (turned !== whole) freeSlot(turned);
+    freeSlot(whole);
+    return values;
+  });
 }
 
 function parameter(backend: TorchBackend, values: Float32Array, shape: readonly number[], trainable: boolean, exact: boolean): tf.Variable {

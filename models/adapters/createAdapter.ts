@@ -51,6 +51,6 @@ export function createAdapter(model: Model, options: LoraOptions, base: string):
     modules,
     weights,
     dropout: { rate: options.dropout ?? 0 },
-    baseHash: model.contentHash,
+    baseHash: model.filesHash ?? model.contentHash,
   });
 }

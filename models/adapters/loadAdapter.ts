@@ -28,7 +28,7 @@ export async function loadAdapter(model: Model, folder: string, options: LoadAda
 }
 
 /** What is asked of the model that an adapter is read for. */
-export type AdapterBase = Pick<Model, 'architecture' | 'config' | 'folder' | 'contentHash'>;
+export type AdapterBase = Pick<Model, 'architecture' | 'config' | 'folder' | 'contentHash' | 'filesHash'>;
 
 /**
  * Reads an adapter in PEFT's format onto the current engine: adapter_config.json and adapter_model.safetensors.
@@ -42,8 +42,9 @@ export async function readAdapter(model: AdapterBase, folder: string, trainable:
   const file = await readSafetensors(path);
   const weights: Record<string, tf.Variable> = {};
   try {
+    const baseHash = model.filesHash ?? model.contentHash;
     const madeFor = file.metadata[BASE_HASH];
-    if (madeFor !== undefined && madeFor !== model.contentHash)
+    if (madeFor !== undefined && madeFor !== baseHash)
       throw new UserError(`${path}: this adapter was trained on another model than ${model.folder} (its weights or config.json differ)`);
     const modules: LoraModule[] = [];
     for (const { module, rank, scale } of matchModules(file, config, model)) {
@@ -59,7 +60,7 @@ export async function readAdapter(model: AdapterBase, folder: string, trainable:
         modules.push({ ...own, magnitude: weights[name] });
       } else modules.push(own);
     }
-    return { config: config.raw, modules, weights, dropout: { rate: config.dropout }, baseHash: model.contentHash };
+    return { config: config.raw, modules, weights, dropout: { rate: config.dropout }, baseHash };
   } catch (error) {
     Object.values(weights).forEach((weight) => weight.dispose());
     throw error;

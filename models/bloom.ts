@@ -4,7 +4,8 @@ import { alibiSlopes } from '../engine/ops/alibi';
 import { embedding, linear } from '../engine/ops/linear';
 import { layerNorm } from '../engine/ops/norms';
 import { flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from './configFields';
-import type { Architecture, BaseConfig, ForwardInput, Weights } from './types';
+import { runBlock } from './parts/runBlock';
+import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from './types';
 
 /** BLOOM (arXiv 2211.05100), as transformers' `BloomForCausalLM`. */
 export interface BloomConfig extends BaseConfig {
@@ -78,7 +79,7 @@ function canonicalName(name: string, config: BloomConfig): string | null {
   return /^(word_embeddings|word_embeddings_layernorm|h|ln_f)\./.test(inner) ? `transformer.${inner}` : name;
 }
 
-function block(weights: Weights, config: BloomConfig, layer: number, x: tf.Tensor2D, { attend, tap }: ForwardInput): tf.Tensor2D {
+function block(weights: Weights, config: BloomConfig, layer: number, x: tf.Tensor2D, { attend, tap }: BlockInput): tf.Tensor2D {
   const w = (name: string): tf.Variable => weights[`transformer.h.${layer}.${name}`];
   const project = (value: tf.Tensor2D, name: string): tf.Tensor2D => linear(value, w(`${name}.weight`), w(`${name}.bias`));
   const norm = (value: tf.Tensor2D, name: string): tf.Tensor2D =>
@@ -110,7 +111,7 @@ function forward(weights: Weights, config: BloomConfig, input: ForwardInput): tf
   let x = norm(embedding(tokens, weights['transformer.word_embeddings.weight']), 'word_embeddings_layernorm');
   if (tap) x = tap('embed', x);
   for (let layer = 0; layer < config.layers; layer++) {
-    x = tf.tidy(() => block(weights, config, layer, x, input));
+    x = runBlock(input, x, [], (value, _, own) => block(weights, config, layer, value, own));
     if (tap) x = tap(`blocks.${layer}.out`, x);
   }
   const normed = norm(x, 'ln_f');

@@ -3,7 +3,8 @@ import { activation, type ActivationName } from '../engine/ops/activations';
 import { conv1d, embedding } from '../engine/ops/linear';
 import { layerNorm } from '../engine/ops/norms';
 import { activationField, flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from './configFields';
-import type { Architecture, BaseConfig, ForwardInput, Weights } from './types';
+import { runBlock } from './parts/runBlock';
+import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from './types';
 
 /** GPT-2 (Radford et al. 2019), as transformers' `GPT2LMHeadModel`. */
 export interface Gpt2Config extends BaseConfig {
@@ -79,7 +80,7 @@ function canonicalName(name: string, config: Gpt2Config): string | null {
   return /^(wte|wpe|h|ln_f)\./.test(inner) ? `transformer.${inner}` : name;
 }
 
-function block(weights: Weights, config: Gpt2Config, layer: number, x: tf.Tensor2D, { attend, tap }: ForwardInput): tf.Tensor2D {
+function block(weights: Weights, config: Gpt2Config, layer: number, x: tf.Tensor2D, { attend, tap }: BlockInput): tf.Tensor2D {
   const w = (name: string): tf.Variable => weights[`transformer.h.${layer}.${name}`];
   const rows = x.shape[0];
   const heads: [number, number, number] = [rows, config.heads, config.headWidth];
@@ -107,7 +108,7 @@ function forward(weights: Weights, config: Gpt2Config, input: ForwardInput): tf.
   );
   if (tap) x = tap('embed', x);
   for (let layer = 0; layer < config.layers; layer++) {
-    x = tf.tidy(() => block(weights, config, layer, x, input));
+    x = runBlock(input, x, [], (value, _, own) => block(weights, config, layer, value, own));
     if (tap) x = tap(`blocks.${layer}.out`, x);
   }
   const normed = layerNorm(x, weights['transformer.ln_f.weight'], weights['transformer.ln_f.bias'], config.epsilon) as tf.Tensor2D;

@@ -6,7 +6,8 @@ import { rotary } from '../engine/ops/rotary';
 import { activationField, flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from './configFields';
 import { rotaryFields, scaledContext } from './parts/rotaryFields';
 import { scaledAngles, type Angles, type Rotary } from './parts/rotaryScaling';
-import type { Architecture, BaseConfig, ForwardInput, Weights } from './types';
+import { runBlock } from './parts/runBlock';
+import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from './types';
 
 /** GPT-NeoX (arXiv 2204.06745) and Pythia (arXiv 2304.01373), as transformers' `GPTNeoXForCausalLM`. */
 export interface GptNeoxConfig extends BaseConfig {
@@ -94,7 +95,7 @@ function partialRotary(x: tf.Tensor3D, { cos, sin }: Angles): tf.Tensor3D {
   return tf.concat([rotary(first, cos, sin), rest], 2);
 }
 
-function block(weights: Weights, config: GptNeoxConfig, layer: number, x: tf.Tensor2D, angles: Angles, input: ForwardInput): tf.Tensor2D {
+function block(weights: Weights, config: GptNeoxConfig, layer: number, x: tf.Tensor2D, angles: Angles, input: BlockInput): tf.Tensor2D {
   const { attend, tap } = input;
   const w = (name: string): tf.Variable => weights[`gpt_neox.layers.${layer}.${name}`];
   // an absent weight is undefined: no bias
@@ -126,7 +127,7 @@ function forward(weights: Weights, config: GptNeoxConfig, input: ForwardInput): 
   let x = embedding(tokens, weights['gpt_neox.embed_in.weight']);
   if (tap) x = tap('embed', x);
   for (let layer = 0; layer < config.layers; layer++) {
-    x = tf.tidy(() => block(weights, config, layer, x, angles, input));
+    x = runBlock(input, x, [angles.cos, angles.sin], (value, [cos, sin], own) => block(weights, config, layer, value, { cos, sin }, own));
     if (tap) x = tap(`blocks.${layer}.out`, x);
   }
   const [weight, bias] = [weights['gpt_neox.final_layer_norm.weight'], weights['gpt_neox.final_layer_norm.bias']];

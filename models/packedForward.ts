@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { attentionIndex, packedAttention, type AttentionLayout } from '../engine/ops/attention';
 import { tokenLogProbs } from '../engine/ops/tokenLogProbs';
 import { UserError } from '../util/errors';
+import { recomputedBlocks } from './parts/recomputedBlocks';
 import type { ForwardInput, Model } from './types';
 
 /** Sequences in one row of T tokens, without padding. */
@@ -73,9 +74,11 @@ export function checkRange(
 
 /**
  * Final hidden states of a packed batch: [T, D], after the last norm.
+ * @param recompute whether blocks keep nothing for the backward pass and run again there
  * @throws UserError for a token id beyond the embedding or a position beyond the context
  */
-export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInput['tap']): tf.Tensor2D {
+export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInput['tap'], recompute = false): tf.Tensor2D {
+  if (tap && recompute) throw new Error('internal: a tap would be called again in the backward pass');
   checkRange(model, batch);
   return tf.tidy(() => {
     const index = attentionIndex(batch.layout, model.config.windows, model.config.alibiSlopes);
@@ -84,19 +87,21 @@ export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInp
       positions: tf.tensor1d(batch.positions, 'int32'),
       attend: (_layer, q, k, v, options) => packedAttention(q, k, v, index, options),
       ...(tap && { tap }),
+      ...(recompute && { recompute: recomputedBlocks(index) }),
     });
   });
 }
 
 /**
  * Log-probabilities of a batch's completions; logits exist for completion tokens alone.
+ * @param recompute as `packedHidden` has it
  * @throws UserError as `packedHidden`
  */
-export function completionLogProbs(model: Model, batch: CompletionTargets): CompletionLogProbs {
+export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false): CompletionLogProbs {
   // a completion's last token is predicted and never embedded: packedHidden does not see it
   checkTokens(model, batch.targets);
   return tf.tidy(() => {
-    const hidden = packedHidden(model, batch);
+    const hidden = packedHidden(model, batch, undefined, recompute);
     const { weight, options } = model.architecture.head(model.weights, model.config);
     const rows = tf.gather(hidden, tf.tensor1d(batch.predictors, 'int32'));
     const perToken = tokenLogProbs(rows, weight, tf.tensor1d(batch.targets, 'int32'), options);

@@ -28,7 +28,16 @@ export interface ForwardInput {
    * `norm` live as long as the caller's own `tidy`.
    */
   tap?: (name: string, value: tf.Tensor2D) => tf.Tensor2D;
+  /** Runs a block now, keeping nothing of it, and again in the backward pass; models call it through `runBlock`. Never beside a tap. */
+  recompute?: <E extends readonly tf.Tensor[]>(
+    x: tf.Tensor2D,
+    extras: readonly [...E],
+    run: (x: tf.Tensor2D, extras: readonly [...E], input: BlockInput) => tf.Tensor2D,
+  ) => tf.Tensor2D;
 }
+
+/** What a block reads of its model's input. */
+export type BlockInput = Pick<ForwardInput, 'attend' | 'tap'>;
 
 /** What every architecture's parsed config has. */
 export interface BaseConfig {

@@ -23,6 +23,8 @@ export const estimateConfigSchema = z.strictObject({
   momentum: shape.momentum,
   loraRank: shape.loraRank,
   loraTargets: shape.loraTargets,
+  loraDora: shape.loraDora,
+  recompute: shape.recompute,
   precision: shape.precision,
   measure: z.boolean().default(false).describe('time a few matrix products and a copy on the device here, for the time of a step'),
   tflops: positive.optional().describe('teraflops of the matrix products, in place of --measure'),
@@ -57,6 +59,8 @@ export function resolveEstimateConfig(given: Readonly<Record<string, unknown>>):
     throw new UserError('--pairs is for the time of a run: give --measure, or --tflops and --bandwidth');
   if (data.momentum > 0 && data.optimizer.startsWith('adam'))
     throw new UserError(`--momentum is ${data.momentum}: it belongs to rmsprop and sgd, and --optimizer is ${data.optimizer}`);
-  if (data.loraTargets !== undefined && data.loraRank === undefined) throw new UserError('--lora-targets is for LoRA: give --lora-rank');
+  const further = { loraTargets: data.loraTargets !== undefined, loraDora: data.loraDora };
+  const stray = Object.entries(further).find(([, isGiven]) => isGiven);
+  if (stray && data.loraRank === undefined) throw new UserError(`--${flagName(stray[0])} is for LoRA: give --lora-rank`);
   return Object.freeze(data);
 }

@@ -56,6 +56,12 @@ export const runConfigSchema = z.strictObject({
     .describe(
       "LoRA adapter of --model to train on, in PEFT's format: a folder, or owner/name on the hub; as it is at first, it is the reference",
     ),
+  recompute: z
+    .enum(['none', 'blocks'])
+    .default('none')
+    .describe(
+      "what is computed again in the backward pass instead of being kept: nothing, or each decoder block's inside (less memory, more time)",
+    ),
   loraRank: count.optional().describe('train a LoRA adapter of this rank in place of all weights'),
   loraAlpha: positive.optional().describe("LoRA: the adapter's factor is alpha / rank; by default twice the rank"),
   loraTargets: path
@@ -68,6 +74,7 @@ export const runConfigSchema = z.strictObject({
     .lt(1)
     .optional()
     .describe("LoRA: share of its inputs that training hides from the adapter; by default an adapter's own, 0 for a new one"),
+  loraDora: z.boolean().default(false).describe('LoRA: DoRA, which trains the magnitude of every output beside its direction'),
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
   saveEverySteps: countOrNever.default(500).describe('steps between checkpoints; 0: none but when interrupted'),
   keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest; all of them when not given'),

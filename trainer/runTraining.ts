@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
 import type { TokenizedPair } from '../datasets/types';
+import { currentEngine } from '../engine/engine';
 import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel, readConfig } from '../models/loadModel';
 import { byteCount } from '../util/byteCount';
@@ -53,7 +54,7 @@ const MAY_CHANGE = new Set<keyof RunConfig>([
     'saveEverySteps',
     'keepCheckpoints',
   ] as const),
-  ...(['maxShardSize', 'logEverySteps', 'engine', 'device', 'precision', 'cache', 'resume', 'overwrite'] as const),
+  ...(['maxShardSize', 'logEverySteps', 'engine', 'device', 'precision', 'recompute', 'cache', 'resume', 'overwrite'] as const),
 ]);
 
 /**
@@ -62,6 +63,10 @@ const MAY_CHANGE = new Set<keyof RunConfig>([
  */
 export async function runTraining(named: RunConfig, host: RunHost): Promise<RunOutcome> {
   await checkRunFolder(named);
+  if (named.recompute === 'blocks' && currentEngine().name !== 'torch')
+    throw new UserError(
+      `--recompute blocks: the ${currentEngine().name} engine keeps everything that its gradients need; use --engine torch`,
+    );
   // what is written keeps the names that were given: a model on the hub, not its place in the cache
   const config = { ...named, model: await startingModel(named, host) };
   await checkAdapter(config);

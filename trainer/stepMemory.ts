@@ -23,12 +23,13 @@ const HOLES = 0.15;
 
 /** Memory of a training step on the torch engine, weights, gradients and state exactly, the rest by what its kernels save. */
 export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemory {
-  const { parameters, trained, adapter, vocabulary } = shape;
+  const { parameters, trained, adapter, magnitudes, vocabulary } = shape;
   const bytes = options.precision === 'bf16' ? 2 : 4;
-  const masters = bytes === 2 ? 4 * trained : 0;
-  const weights = bytes * (parameters + adapter) + masters;
+  // magnitudes are float32 whatever the precision
+  const masters = bytes === 2 ? 4 * (trained - magnitudes) : 0;
+  const weights = bytes * (parameters + adapter) + 4 * magnitudes + masters;
   const accumulated = options.gradientAccumulationSteps > 1 ? 4 * trained : 0;
-  const gradients = bytes * trained + accumulated;
+  const gradients = bytes * (trained - magnitudes) + 4 * magnitudes + accumulated;
   const optimizer = 4 * trained * stateKinds(options).length;
   const activations = bytes * activationCount(shape, options);
   const chunk = Math.min(shape.targets, Math.max(1, Math.floor(LOGITS_AT_ONCE / vocabulary)));
@@ -42,7 +43,7 @@ export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemor
 }
 
 /** Numbers that the forward pass keeps. */
-function activationCount(shape: StepShape, { loraRank = 0 }: EstimateConfig): number {
+function activationCount(shape: StepShape, { loraRank = 0, recompute }: EstimateConfig): number {
   const { rows, width, queryWidth, keyWidth, innerWidth, isGated, norms, segments, longest } = shape;
   // each norm keeps what it norms; linear layers keep their inputs, which those of one place share
   const norm = rows * width * norms;
@@ -54,5 +55,8 @@ function activationCount(shape: StepShape, { loraRank = 0 }: EstimateConfig): nu
   const inner = rows * innerWidth * (isGated ? 3 : 1);
   // LoRA keeps the low-rank inputs of about seven layers
   const low = rows * loraRank * 7;
-  return shape.layers * (norm + inputs + attention + inner + low) + 2 * rows * width + shape.targets * width;
+  const layer = norm + inputs + attention + inner + low;
+  // recomputed: each layer's input, and one layer at a time whole
+  const layers = recompute === 'blocks' ? shape.layers * rows * width + layer : shape.layers * layer;
+  return layers + 2 * rows * width + shape.targets * width;
 }

@@ -21,8 +21,9 @@ export interface StepShape {
   layerMatrices: number;
   headWeights: number;
   trained: number;
-  /** Numbers in an adapter, 0 without one. */
+  /** Numbers in an adapter's matrices and in its magnitudes, 0 without one. */
   adapter: number;
+  magnitudes: number;
   /** Packed tokens of one batch, its attention's segments and their longest, and predicted tokens. */
   rows: number;
   segments: number;
@@ -45,7 +46,7 @@ export function stepShape(architecture: Architecture, config: BaseConfig, option
   const matrices = ofLayers.filter(([, shape]) => shape.length === 2);
   const first = ofLayers.filter(([name]) => /\.0\./.test(name));
   const inner = first.find(([name, shape]) => /mlp|feed_forward|dense_h_to_4h/.test(name) && shape.length === 2);
-  const adapter = adapterSize(architecture, config, options);
+  const { adapter, magnitudes } = adapterSize(architecture, config, options);
   const { promptTokens: prompt, completionTokens, batchSize } = options;
   const own = completionTokens - 1;
   const triangle = (count: number): number => (count * (count + 1)) / 2;
@@ -61,8 +62,9 @@ export function stepShape(architecture: Architecture, config: BaseConfig, option
     parameters,
     layerMatrices: matrices.reduce((sum, [, shape]) => sum + size(shape), 0),
     headWeights: config.vocabulary * config.width,
-    trained: options.loraRank === undefined ? parameters : adapter,
+    trained: options.loraRank === undefined ? parameters : adapter + magnitudes,
     adapter,
+    magnitudes,
     rows: batchSize * (prompt + 2 * own),
     segments: 2 * batchSize,
     longest: prompt + own,
@@ -71,8 +73,15 @@ export function stepShape(architecture: Architecture, config: BaseConfig, option
   };
 }
 
-function adapterSize(architecture: Architecture, config: BaseConfig, { loraRank, loraTargets }: EstimateConfig): number {
-  if (loraRank === undefined) return 0;
+function adapterSize(
+  architecture: Architecture,
+  config: BaseConfig,
+  { loraRank, loraTargets, loraDora }: EstimateConfig,
+): Pick<StepShape, 'adapter' | 'magnitudes'> {
+  if (loraRank === undefined) return { adapter: 0, magnitudes: 0 };
   const modules = targetModules(architecture, config, adaptableTargets(loraTargets));
-  return modules.reduce((sum, { inputs, outputs }) => sum + loraRank * (inputs + outputs), 0);
+  return {
+    adapter: modules.reduce((sum, { inputs, outputs }) => sum + loraRank * (inputs + outputs), 0),
+    magnitudes: loraDora ? modules.reduce((sum, { outputs }) => sum + outputs, 0) : 0,
+  };
 }

@@ -40,8 +40,9 @@ export function stepWork(shape: StepShape, memory: StepMemory, options: Estimate
   const bytes = options.precision === 'bf16' ? 2 : 4;
   const isAdapted = options.loraRank !== undefined;
   const passes = isAdapted ? 2 : 3;
+  const forwards = options.recompute === 'blocks' ? 1 : 0;
   const attention = 4 * seen * queryWidth * layers;
-  const layerFlops = 2 * rows * (passes * shape.layerMatrices + 3 * shape.adapter) + 3 * attention;
+  const layerFlops = 2 * rows * ((passes + forwards) * shape.layerMatrices + (3 + forwards) * shape.adapter) + (3 + forwards) * attention;
   // several chunks of logits are computed again
   const again = memory.logits < targets * shape.vocabulary * (4 + bytes) ? 1 : 0;
   const headFlops = 2 * targets * headWeights * (passes + again);
@@ -54,7 +55,7 @@ export function stepWork(shape: StepShape, memory: StepMemory, options: Estimate
     layerFlops: batches * layerFlops,
     headFlops: batches * headFlops,
     bytes: batches * (activations + bytes * trained) + update + accumulation,
-    calls: batches * layers * LAYER_CALLS,
+    calls: batches * layers * LAYER_CALLS * (1 + forwards / 3),
   };
 }
 

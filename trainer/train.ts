@@ -61,7 +61,8 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
     spent.ms += performance.now() - began;
   };
   // on a GPU reading a value waits for all that is queued: between log lines nothing is read there
-  const queued = currentEngine().device.startsWith('cuda');
+  const engine = currentEngine();
+  const queued = engine.device.startsWith('cuda');
   const warmup = warmupLength(config, plan.totalSteps);
   const prepare = (place: number): StepBatch[] =>
     plan.batches(place).map((indices) => {
@@ -101,6 +102,8 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
         grad_norm: gradNorm,
         ...figures,
         num_tokens: numTokens,
+        // of the device, since the last such line
+        ...(engine.peakMemory && { 'memory/peak_gib': engine.peakMemory() / 2 ** 30 }),
       });
       shown = { loss, accuracy: figures['rewards/accuracies'], margin: figures['rewards/margins'] };
       window = [];

@@ -59,7 +59,7 @@ export function trainStep(
       const side = (values: Float32Array): tf.Tensor1D => tf.tensor1d(Float32Array.from(indices, (i) => values[i]));
       const [metrics, ...sums] = tf.tidy(() => {
         const compute = (): LossOutput => {
-          const policy = completionLogProbs(model, packed);
+          const policy = completionLogProbs(model, packed, config.recompute === 'blocks');
           const sides = { chosen: side(reference.chosen), rejected: side(reference.rejected) };
           const result = loss.compute(policy, sides, { beta, labelSmoothing, lengths });
           return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };

@@ -108,9 +108,9 @@ export function recomputed<I extends tf.Tensor[], O extends tf.Tensor>(backend: 
     return slot;
   });
   // tfjs may free the inputs at the end of their scope: keep the data under slots of our own
-  const kept = inputs.map((input) => ({ slot: torch().alias(backend.slotOf(input)), dtype: input.dtype }));
+  const kept = inputs.map((input) => ({ slot: torch().alias(backend.slotOf(input)), onGraph: backend.needsGrad(input) }));
   const backward = (gradient: Slot): (Slot | null)[] => {
-    const leaves = kept.map(({ slot, dtype }) => torch().detach(slot, dtype === 'float32'));
+    const leaves = kept.map(({ slot, onGraph }) => torch().detach(slot, onGraph));
     const tensors = leaves.map((leaf) => backend.tensor(torch().alias(leaf)));
     withAutograd(true, () =>
       tf.tidy(() => {
@@ -140,8 +140,8 @@ function backwardThroughSegments(segments: Segment[]): void {
   };
   for (let s = segments.length - 1; s >= 0; s--) {
     const segment = segments[s];
-    // an input made after this result may depend on it: its gradient must arrive first
-    if (newest > segment.resultId) flush(true);
+    // an input made after this result may depend on it, or be it: its gradient must arrive first
+    if (newest >= segment.resultId) flush(true);
     const gradient = torch().takeGrad(segment.result);
     if (gradient < 0) continue;
     segment.backward(gradient as Slot).forEach((grad, i) => {

@@ -4,9 +4,10 @@ import { embedding, linear } from '../../engine/ops/linear';
 import { layerNorm } from '../../engine/ops/norms';
 import { interleaved, rotary } from '../../engine/ops/rotary';
 import { activationField, flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from '../configFields';
-import type { Architecture, BaseConfig, ForwardInput, Weights } from '../types';
+import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from '../types';
 import { llamaWeightName } from './llamaWeightName';
 import { rotaryFields, scaledContext } from './rotaryFields';
+import { runBlock } from './runBlock';
 import { scaledAngles, type Angles, type Rotary } from './rotaryScaling';
 
 /** The decoder of Cohere's models: attention and a gated MLP beside each other behind one norm, rotary pairs interleaved, logits scaled. */
@@ -93,7 +94,7 @@ function block(
   layer: number,
   x: tf.Tensor2D,
   { cos, sin }: Angles,
-  { attend, tap }: ForwardInput,
+  { attend, tap }: BlockInput,
 ): tf.Tensor2D {
   const w = (name: string): tf.Variable => weights[`model.layers.${layer}.${name}`];
   // an absent bias is undefined: none
@@ -130,7 +131,7 @@ function forward(weights: Weights, config: CohereDecoderConfig, input: ForwardIn
   let x = embedding(tokens, weights['model.embed_tokens.weight']);
   if (tap) x = tap('embed', x);
   for (let layer = 0; layer < config.layers; layer++) {
-    x = tf.tidy(() => block(weights, config, layer, x, angles, input));
+    x = runBlock(input, x, [angles.cos, angles.sin], (value, [cos, sin], own) => block(weights, config, layer, value, { cos, sin }, own));
     if (tap) x = tap(`blocks.${layer}.out`, x);
   }
   const normed = layerNorm(x, weights['model.norm.weight'], undefined, config.epsilon) as tf.Tensor2D;

@@ -3,7 +3,8 @@ import { gated, type ActivationName } from '../../engine/ops/activations';
 import { embedding, linear } from '../../engine/ops/linear';
 import { rmsNorm } from '../../engine/ops/norms';
 import { rotary } from '../../engine/ops/rotary';
-import type { Architecture, BaseConfig, ForwardInput, Weights } from '../types';
+import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from '../types';
+import { runBlock } from './runBlock';
 import { scaledAngles, type Angles, type Rotary } from './rotaryScaling';
 
 /** The decoder of Gemma 2 and 3: norms before and after attention and a gated MLP, sliding and full layers, soft caps. */
@@ -69,7 +70,7 @@ function block(
   layer: number,
   x: tf.Tensor2D,
   { cos, sin }: Angles,
-  input: ForwardInput,
+  input: BlockInput,
 ): tf.Tensor2D {
   const { attend, tap } = input;
   const w = (name: string): tf.Variable => weights[`model.layers.${layer}.${name}`];
@@ -116,7 +117,8 @@ function forward(weights: Weights, config: GemmaDecoderConfig, input: ForwardInp
   let x = tf.mul<tf.Tensor2D>(embedding(tokens, weights['model.embed_tokens.weight']), Math.sqrt(config.width));
   if (tap) x = tap('embed', x);
   for (let layer = 0; layer < config.layers; layer++) {
-    x = tf.tidy(() => block(weights, config, layer, x, config.layerWindows[layer] > 0 ? sliding : full, input));
+    const angles = config.layerWindows[layer] > 0 ? sliding : full;
+    x = runBlock(input, x, [angles.cos, angles.sin], (value, [cos, sin], own) => block(weights, config, layer, value, { cos, sin }, own));
     if (tap) x = tap(`blocks.${layer}.out`, x);
   }
   const normed = rmsNorm(x, weights['model.norm.weight'], config.epsilon, 1) as tf.Tensor2D;

@@ -4,9 +4,10 @@ import { embedding, linear } from '../../engine/ops/linear';
 import { rmsNorm } from '../../engine/ops/norms';
 import { rotary } from '../../engine/ops/rotary';
 import { activationField, flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from '../configFields';
-import type { Architecture, BaseConfig, ForwardInput, Weights } from '../types';
+import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from '../types';
 import { llamaWeightName } from './llamaWeightName';
 import { rotaryFields, scaledContext } from './rotaryFields';
+import { runBlock } from './runBlock';
 import { scaledAngles, type Angles, type Rotary } from './rotaryScaling';
 
 /** The decoder of Llama and its kin: RMS norms before attention and a gated MLP, rotary positions, key/value heads shared. */
@@ -96,14 +97,7 @@ function weightShapes(config: RmsDecoderConfig): Record<string, number[]> {
   return shapes;
 }
 
-function block(
-  weights: Weights,
-  config: RmsDecoderConfig,
-  layer: number,
-  x: tf.Tensor2D,
-  angles: Angles,
-  input: ForwardInput,
-): tf.Tensor2D {
+function block(weights: Weights, config: RmsDecoderConfig, layer: number, x: tf.Tensor2D, angles: Angles, input: BlockInput): tf.Tensor2D {
   const { attend, tap } = input;
   const w = (name: string): tf.Variable => weights[`model.layers.${layer}.${name}`];
   const norm = (value: tf.Tensor, name: string): tf.Tensor => rmsNorm(value, w(`${name}.weight`), config.epsilon, 0);
@@ -140,7 +134,7 @@ function forward(weights: Weights, config: RmsDecoderConfig, input: ForwardInput
   let x = embedding(tokens, weights['model.embed_tokens.weight']);
   if (tap) x = tap('embed', x);
   for (let layer = 0; layer < config.layers; layer++) {
-    x = tf.tidy(() => block(weights, config, layer, x, angles, input));
+    x = runBlock(input, x, [angles.cos, angles.sin], (value, [cos, sin], own) => block(weights, config, layer, value, { cos, sin }, own));
     if (tap) x = tap(`blocks.${layer}.out`, x);
   }
   const normed = rmsNorm(x, weights['model.norm.weight'], config.epsilon, 0) as tf.Tensor2D;

@@ -26,40 +26,44 @@ const numbers = (tensors: readonly { shape: readonly number[] }[]): number =>
   tensors.reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1), 0);
 
 describe.each(['gpt2', 'gpt2-switched', 'gemma3-text', 'llama', 'qwen3', 'cohere', 'gpt-neox', 'bloom'])('%s', (name) => {
-  test.each<Record<string, unknown>>([{}, { optimizer: 'adamw' }, { optimizer: 'sgd' }, { momentum: 0.9 }, { loraRank: 2 }])(
-    'parameters, weights, gradients and optimizer state are what a run has: %j',
-    async (given) => {
-      const run = await resolveRunConfig({ model: 'm', train: 't', output: 'o', ...given });
-      const lora = loraOptions(run);
-      const base = await loadModel(join(goldenModels, name), { trainable: !lora, cacheFolder });
-      const model = lora ? createAdapter(base, lora, name) : base;
-      const options = resolveEstimateConfig({ model: name, promptTokens: 3, completionTokens: 2, batchSize: 2, ...given });
-      const shape = stepShape(model.architecture, model.config, options);
-      const memory = stepMemory(shape, options);
-      const trained = Object.values(trainedWeights(model));
-      expect(shape.parameters).toBe(numbers(Object.values(base.weights)));
-      expect(shape.trained).toBe(numbers(trained));
-      expect(memory.weights).toBe(4 * (numbers(Object.values(base.weights)) + (lora ? numbers(trained) : 0)));
+  test.each<Record<string, unknown>>([
+    {},
+    { optimizer: 'adamw' },
+    { optimizer: 'sgd' },
+    { momentum: 0.9 },
+    { loraRank: 2 },
+    { loraRank: 2, loraDora: true },
+  ])('parameters, weights, gradients and optimizer state are what a run has: %j', async (given) => {
+    const run = await resolveRunConfig({ model: 'm', train: 't', output: 'o', ...given });
+    const lora = loraOptions(run);
+    const base = await loadModel(join(goldenModels, name), { trainable: !lora, cacheFolder });
+    const model = lora ? createAdapter(base, lora, name) : base;
+    const options = resolveEstimateConfig({ model: name, promptTokens: 3, completionTokens: 2, batchSize: 2, ...given });
+    const shape = stepShape(model.architecture, model.config, options);
+    const memory = stepMemory(shape, options);
+    const trained = Object.values(trainedWeights(model));
+    expect(shape.parameters).toBe(numbers(Object.values(base.weights)));
+    expect(shape.trained).toBe(numbers(trained));
+    expect(memory.weights).toBe(4 * (numbers(Object.values(base.weights)) + (lora ? numbers(trained) : 0)));
 
-      const pair = { prompt: Int32Array.of(1, 2, 3), chosen: Int32Array.of(4, 5), rejected: Int32Array.of(6, 7) };
-      const packed = packPairs([pair, pair]);
-      expect([shape.rows, shape.targets, shape.segments]).toEqual([
-        packed.tokens.length,
-        packed.targets.length,
-        packed.layout.queryLengths.length,
-      ]);
-      const { loss, grads } = currentEngine().valueAndGrads(
-        () => ({ loss: tf.sum<tf.Scalar>(completionLogProbs(model, packed).chosen) }),
-        trained,
-      );
-      expect(memory.gradients).toBe(4 * numbers(grads));
-      tf.dispose([loss, grads]);
-      const optimizer = await createOptimizer(run, trainedWeights(model));
-      expect(memory.optimizer).toBe(4 * numbers(optimizer.state()));
-      optimizer.dispose();
-      disposeModel(model);
-    },
-  );
+    const pair = { prompt: Int32Array.of(1, 2, 3), chosen: Int32Array.of(4, 5), rejected: Int32Array.of(6, 7) };
+    const packed = packPairs([pair, pair]);
+    expect([shape.rows, shape.targets, shape.segments]).toEqual([
+      packed.tokens.length,
+      packed.targets.length,
+      packed.layout.queryLengths.length,
+    ]);
+    const { loss, grads } = currentEngine().valueAndGrads(
+      () => ({ loss: tf.sum<tf.Scalar>(completionLogProbs(model, packed).chosen) }),
+      trained,
+    );
+    expect(memory.gradients).toBe(4 * numbers(grads));
+    tf.dispose([loss, grads]);
+    const optimizer = await createOptimizer(run, trainedWeights(model));
+    expect(memory.optimizer).toBe(4 * numbers(optimizer.state()));
+    optimizer.dispose();
+    disposeModel(model);
+  });
 });
 
 const gpt2 = async (given: Record<string, unknown>) => {
@@ -83,6 +87,13 @@ test('accumulation: the sum in float32 beside the gradients, as often the work',
   const [one, four] = [await gpt2({}), await gpt2({ gradientAccumulationSteps: 4 })];
   expect(four.memory.gradients).toBe(2 * one.memory.gradients);
   expect(four.work.layerFlops).toBe(4 * one.work.layerFlops);
+});
+
+test('recomputed blocks: less memory, one forward pass more', async () => {
+  const [kept, again] = [await gpt2({}), await gpt2({ recompute: 'blocks' })];
+  expect(again.memory.activations).toBeLessThan(kept.memory.activations / 2);
+  expect(again.work.layerFlops / kept.work.layerFlops).toBeCloseTo(4 / 3, 10);
+  expect(again.work.headFlops).toBe(kept.work.headFlops);
 });
 
 test('the operations of a step, by hand', async () => {
@@ -113,6 +124,7 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ model: 'm', device: 'cpu' }, /--device is for --measure/],
   [{ model: 'm', pairs: 5 }, /--pairs is for the time of a run/],
   [{ model: 'm', momentum: 0.5, optimizer: 'adam' }, /--momentum is 0.5: it belongs to rmsprop and sgd/],
+  [{ model: 'm', loraDora: true }, /--lora-dora is for LoRA: give --lora-rank/],
   [{ model: 'm', loraTargets: 'q_proj' }, /--lora-targets is for LoRA: give --lora-rank/],
 ])('%j is refused', (given, message) => {
   expect(() => resolveEstimateConfig(given)).toThrow(message);

@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { currentEngine, useEngine } from '../../engine/engine';
 import { resolveRunConfig } from '../../trainer/runConfig';
 import { runTraining, type RunHost } from '../../trainer/runTraining';
 import { UserError } from '../../util/errors';
@@ -234,4 +235,30 @@ test('no tensor outlives its run', async () => {
   await run('memory', { eval: evalFile, saveEverySteps: 2, maxSteps: 3 });
   await problem(run('memory', { resume: true, seed: 99 }));
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test('blocks computed again in the backward pass: the same run', async () => {
+  const figures = (text: string): Record<string, number>[] =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, number>);
+  const recomputed = figures((await run('recomputed', { recompute: 'blocks', maxSteps: 4 })).metrics());
+  const plain = figures((await run('plain', { maxSteps: 4 })).metrics());
+  expect(recomputed.length).toBe(4);
+  recomputed.forEach((line, i) =>
+    Object.entries(line).forEach(([name, value]) => expect(Math.abs(value - plain[i][name])).toBeLessThan(1e-5)),
+  );
+});
+
+test('an engine that cannot recompute says so, and a GPU logs its peak of memory', async () => {
+  const engine = currentEngine();
+  try {
+    useEngine({ ...engine, name: 'wasm' });
+    expect(await problem(run('refused', { recompute: 'blocks' }))).toContain('--recompute blocks: the wasm engine keeps everything');
+    useEngine({ ...engine, peakMemory: () => 3 * 2 ** 29 });
+    expect((await run('counted', { maxSteps: 1 })).metrics()).toContain('"memory/peak_gib":1.5');
+  } finally {
+    useEngine(engine);
+  }
 });

@@ -29,8 +29,9 @@ export interface Engine {
   /**
    * A model weight. Trainable weights keep a float32 master copy whatever the precision; frozen ones are stored in the
    * engine's precision alone. Free it with `dispose()`.
+   * @param exact kept and computed with in float32, whatever the precision
    */
-  parameter(values: Float32Array, shape: readonly number[], trainable: boolean): tf.Variable;
+  parameter(values: Float32Array, shape: readonly number[], trainable: boolean, exact?: boolean): tf.Variable;
   /** The float32 values of a parameter (the master copy, where there is one). */
   readParameter(weight: tf.Variable): Float32Array;
   /**

@@ -7,7 +7,12 @@ import type { RunConfig } from './runConfig';
 /** The adapter that a run makes and trains, if it makes one. @throws UserError for options of an adapter without its rank */
 export function loraOptions(config: RunConfig): LoraOptions | undefined {
   const rank = config.loraRank;
-  const further = { loraAlpha: config.loraAlpha, loraTargets: config.loraTargets, rslora: config.rslora || undefined };
+  const further = {
+    loraAlpha: config.loraAlpha,
+    loraTargets: config.loraTargets,
+    rslora: config.rslora || undefined,
+    loraDora: config.loraDora || undefined,
+  };
   if (rank !== undefined && config.adapter !== undefined)
     throw new UserError(`--lora-rank makes a new adapter and --adapter ${config.adapter} is one already: give one of them`);
   if (rank === undefined) {
@@ -18,5 +23,5 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
   // a comma inside {1,2} belongs to a regular expression
   const targets = (config.loraTargets ?? ALL_LINEAR).split(/,(?![^{]*\})/).map((target) => target.trim());
   const [alpha, dropout] = [config.loraAlpha ?? 2 * rank, config.loraDropout ?? 0];
-  return { rank, alpha, rslora: config.rslora, targets, dropout, seed: config.seed };
+  return { rank, alpha, rslora: config.rslora, dora: config.loraDora, targets, dropout, seed: config.seed };
 }

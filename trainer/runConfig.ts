@@ -74,6 +74,7 @@ export const runConfigSchema = z.strictObject({
     .lt(1)
     .optional()
     .describe("LoRA: share of its inputs that training hides from the adapter; by default an adapter's own, 0 for a new one"),
+  loraDora: z.boolean().default(false).describe('LoRA: DoRA, which trains the magnitude of every output beside its direction'),
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
   saveEverySteps: countOrNever.default(500).describe('steps between checkpoints; 0: none but when interrupted'),
   keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest; all of them when not given'),

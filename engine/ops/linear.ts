@@ -7,9 +7,10 @@ const linearProduct = fused('linear', (x: tf.Tensor2D, weight: tf.Tensor, bias?:
   return bias ? tf.add(product, bias) : product;
 });
 
-const conv1dProduct = fused('conv1d', (x: tf.Tensor2D, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor2D =>
-  tf.add<tf.Tensor2D>(tf.matMul(x, weight as tf.Tensor2D), bias),
-);
+const conv1dProduct = fused('conv1d', (x: tf.Tensor2D, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor2D => {
+  const product = tf.matMul(x, weight as tf.Tensor2D) as tf.Tensor2D;
+  return bias ? tf.add(product, bias) : product;
+});
 
 const embeddingRows = fused('embedding', (ids: tf.Tensor1D, table: tf.Tensor): tf.Tensor2D => tf.gather(table as tf.Tensor2D, ids));
 
@@ -37,6 +38,10 @@ export const conv1d = Object.assign(
   },
   { plain: conv1dProduct.plain },
 );
+
+/** x times a weight as it is, without bias and without what an adapter adds. @param inputFirst the weight is a `conv1d`'s */
+export const bareProduct = (x: tf.Tensor2D, weight: tf.Tensor, inputFirst: boolean): tf.Tensor2D =>
+  inputFirst ? conv1dProduct(x, weight) : linearProduct(x, weight);
 
 /**
  * Rows of an embedding table; what an adapter adds to the table is in them.

@@ -9,9 +9,11 @@ import { embeddingRows, gradientMode, withoutRecording } from './recorder';
 const op = {
   add: aten('add.Tensor'),
   addNumber: aten('add.Scalar'),
+  addcmul: aten('addcmul'),
   addmm: aten('addmm'),
   cat: aten('cat'),
   cast: aten('to.dtype'),
+  div: aten('div.Tensor'),
   copyInto: aten('copy_'),
   dropout: aten('dropout'),
   embedding: aten('embedding'),
@@ -23,8 +25,10 @@ const op = {
   linear: aten('linear'),
   logSoftmax: aten('log_softmax.int'),
   matmul: aten('matmul'),
+  mm: aten('mm'),
   mul: aten('mul.Tensor'),
   mulNumber: aten('mul.Scalar'),
+  norm: aten('linalg_vector_norm'),
   relu: aten('relu'),
   reshape: aten('reshape'),
   rmsNorm: aten('rms_norm'),
@@ -35,6 +39,7 @@ const op = {
   slice: aten('slice.Tensor'),
   squeeze: aten('squeeze.dim'),
   sub: aten('sub.Tensor'),
+  subNumber: aten('sub.Scalar'),
   tanh: aten('tanh'),
   transpose: aten('transpose.int'),
   unsqueeze: aten('unsqueeze'),
@@ -58,6 +63,10 @@ function activate(x: Slot, name: ActivationName): Slot {
 function like(x: Slot, other: Slot): Slot {
   const { type } = describe(other);
   return describe(x).type === type ? x : op.cast(x, type);
+}
+
+function asFloat32(x: Slot): Slot {
+  return describe(x).type === scalarType.float32 ? x : op.cast(x, scalarType.float32);
 }
 
 /** From this many rows on a weight is a vocabulary's. */
@@ -127,8 +136,38 @@ export function fusedKernels(backend: TorchBackend) {
           : plainLinear(backend, input, slot(weight));
       }),
 
-    conv1d: (x: tf.Tensor2D, weight: tf.Tensor, bias: tf.Tensor): tf.Tensor2D =>
-      give(() => op.addmm(slot(bias), like(slot(x), slot(weight)), slot(weight))),
+    conv1d: (x: tf.Tensor2D, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor2D =>
+      give(() => {
+        const input = like(slot(x), slot(weight));
+        return bias ? op.addmm(slot(bias), input, slot(weight)) : op.mm(input, slot(weight));
+      }),
+
+    mergedNorms: (weight: tf.Tensor, a: tf.Tensor, b: tf.Tensor, scale: number, inputFirst: boolean): tf.Tensor1D =>
+      backend.tensor<tf.Tensor1D>(
+        withoutRecording(() =>
+          scoped(() => {
+            const float = (x: tf.Tensor): Slot => asFloat32(slot(x));
+            const own = inputFirst ? op.transpose(float(weight), 0, 1) : float(weight);
+            return op.norm(op.addmm(own, float(b), float(a), 1, scale), 2, [1]);
+          }),
+        ),
+      ),
+
+    addDora: (
+      output: tf.Tensor2D,
+      base: tf.Tensor2D,
+      lowRank: tf.Tensor2D,
+      magnitude: tf.Tensor,
+      norms: tf.Tensor1D,
+      scale: number,
+    ): tf.Tensor2D =>
+      give(() => {
+        // near 1: what is left of it after 1 is taken must not be rounded before
+        const factor = op.div(asFloat32(slot(magnitude)), slot(norms));
+        const own = slot(output);
+        const changed = op.addcmul(own, like(slot(base), own), like(op.subNumber(factor, 1), own));
+        return op.addcmul(changed, like(slot(lowRank), own), like(op.mulNumber(factor, scale), own));
+      }),
 
     addLowRank: (output: tf.Tensor2D, x: tf.Tensor2D, a: tf.Tensor, b: tf.Tensor, scale: number): tf.Tensor2D =>
       give(() => {

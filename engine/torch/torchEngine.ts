@@ -42,7 +42,7 @@ export async function torchEngine(torch: Torch, device: string, precision: Preci
     device,
     precision,
     description: `torch ${torch.version} on ${device}${workers}, ${precision}${tf32 ? ' with TF32' : ''}`,
-    parameter: (values, shape, trainable) => parameter(backend, values, shape, trainable),
+    parameter: (values, shape, trainable, exact = false) => parameter(backend, values, shape, trainable, exact),
     readParameter: (weight) => backend.readFloats(backend.masterOf(weight)),
     valueAndGrads: (f, weights) => valueAndGrads(backend, f, weights),
     recomputed: (f, inputs) => recomputed(backend, f, inputs),
@@ -55,9 +55,9 @@ export function cudaDevices(torch: Torch): number {
   return loadBinding(bindingPath(torch)).cudaDevices();
 }
 
-function parameter(backend: TorchBackend, values: Float32Array, shape: readonly number[], trainable: boolean): tf.Variable {
+function parameter(backend: TorchBackend, values: Float32Array, shape: readonly number[], trainable: boolean, exact: boolean): tf.Variable {
   const master: Slot = backend.upload(values, shape);
-  if (backend.floating === scalarType.float32) return backend.variable(master, trainable);
+  if (exact || backend.floating === scalarType.float32) return backend.variable(master, trainable);
   const weight = backend.variable(cast(master, backend.floating), trainable);
   if (trainable) backend.setMaster(weight, master);
   else freeSlot(master);

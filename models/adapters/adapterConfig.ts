@@ -14,6 +14,7 @@ export interface AdapterConfig {
   rank: number;
   alpha: number;
   rslora: boolean;
+  dora: boolean;
   /** `lora_dropout`, which acts in training alone. */
   dropout: number;
   rankPattern: Readonly<Record<string, number>>;
@@ -30,6 +31,7 @@ const WITHOUT_EFFECT = new Set([
     'r',
     'lora_alpha',
     'use_rslora',
+    'use_dora',
     'rank_pattern',
     'alpha_pattern',
     'init_lora_weights',
@@ -65,6 +67,7 @@ export async function readAdapterConfig(file: string): Promise<AdapterConfig> {
     rank: positiveInteger(source, 'r', 8),
     alpha: positiveNumber(source, 'lora_alpha', 8),
     rslora: flag(source, 'use_rslora', false),
+    dora: flag(source, 'use_dora', false),
     dropout: dropoutRate(source),
     rankPattern: pattern(source, 'rank_pattern'),
     alphaPattern: pattern(source, 'alpha_pattern'),
@@ -124,7 +127,7 @@ export function newAdapterConfig(
     fan_in_fan_out: inputFirst,
     bias: 'none',
     use_rslora: options.rslora,
-    use_dora: false,
+    use_dora: options.dora ?? false,
     modules_to_save: null,
     init_lora_weights: true,
     rank_pattern: {},

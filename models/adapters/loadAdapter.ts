@@ -9,7 +9,7 @@ import { CONFIG_FILE, WEIGHTS_FILE, moduleScale, readAdapterConfig, type Adapter
 import { linearModules, type AdaptableModule } from './adaptableModules';
 import { adapterHash } from './adapterFolder';
 import { attachAdapter } from './attachAdapter';
-import { loraName } from './createAdapter';
+import { loraName, magnitudeName } from './createAdapter';
 import type { Adapter, LoraModule } from './types';
 
 /** Where an adapter file says which model it was made for. */
@@ -52,7 +52,12 @@ export async function readAdapter(model: AdapterBase, folder: string, trainable:
         const name = loraName(module.name, matrix);
         weights[name] = currentEngine().parameter(await file.read(name), shapes[matrix], trainable);
       }
-      modules.push({ name: module.name, scale, a: weights[loraName(module.name, 'A')], b: weights[loraName(module.name, 'B')] });
+      const own = { name: module.name, scale, a: weights[loraName(module.name, 'A')], b: weights[loraName(module.name, 'B')] };
+      if (config.dora) {
+        const name = magnitudeName(module.name);
+        weights[name] = currentEngine().parameter(await file.read(name), [module.outputs], trainable, true);
+        modules.push({ ...own, magnitude: weights[name] });
+      } else modules.push(own);
     }
     return { config: config.raw, modules, weights, dropout: { rate: config.dropout }, baseHash: model.contentHash };
   } catch (error) {
@@ -62,6 +67,9 @@ export async function readAdapter(model: AdapterBase, folder: string, trainable:
     await file.close();
   }
 }
+
+const LORA = /^base_model\.model\.(.+)\.lora_[AB]\.weight$/;
+const LORA_OR_DORA = /^base_model\.model\.(.+)\.(?:lora_[AB]\.weight|lora_magnitude_vector)$/;
 
 interface MatchedModule {
   module: AdaptableModule;
@@ -74,7 +82,7 @@ function matchModules(file: SafetensorsFile, config: AdapterConfig, model: Adapt
   const known = new Map(linearModules(model.architecture, model.config).map((module) => [module.name, module]));
   const names = new Set<string>();
   for (const tensor of file.entries.keys()) {
-    const parts = /^base_model\.model\.(.+)\.lora_[AB]\.weight$/.exec(tensor);
+    const parts = (config.dora ? LORA_OR_DORA : LORA).exec(tensor);
     if (!parts || !known.has(parts[1])) {
       throw new UserError(
         `${file.path}: ${tensor} fits no linear layer of ${model.folder} (${model.config.modelType}): it is an adapter for another model, or of another kind`,
@@ -89,6 +97,7 @@ function matchModules(file: SafetensorsFile, config: AdapterConfig, model: Adapt
       const { rank, scale } = moduleScale(config, module.name);
       checkShape(file, loraName(module.name, 'A'), [rank, module.inputs], model.folder);
       checkShape(file, loraName(module.name, 'B'), [module.outputs, rank], model.folder);
+      if (config.dora) checkShape(file, magnitudeName(module.name), [module.outputs], model.folder);
       return { module, rank, scale };
     });
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
+import { mergedNorms } from '../../engine/ops/dora';
 import type { LoraModule } from './types';
 
 /**
@@ -6,9 +7,12 @@ import type { LoraModule } from './types';
  * @param weight as it is stored: [O, I], or [I, O] where `inputFirst`
  * @returns in the same layout
  */
-export function mergedWeight(weight: tf.Tensor2D, { a, b, scale }: LoraModule, inputFirst: boolean): tf.Tensor2D {
+export function mergedWeight(weight: tf.Tensor2D, { a, b, scale, magnitude }: LoraModule, inputFirst: boolean): tf.Tensor2D {
   return tf.tidy(() => {
     const delta = tf.mul(tf.matMul<tf.Tensor2D>(b, a), scale);
-    return tf.add<tf.Tensor2D>(weight, inputFirst ? tf.transpose(delta) : delta);
+    const sum = tf.add<tf.Tensor2D>(weight, inputFirst ? tf.transpose(delta) : delta);
+    if (!magnitude) return sum;
+    const factor = tf.div(magnitude, mergedNorms(weight, a, b, scale, inputFirst));
+    return tf.mul(sum, inputFirst ? factor : tf.expandDims(factor, 1));
   });
 }

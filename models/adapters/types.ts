@@ -13,13 +13,15 @@ export interface LoraOptions {
   rslora: boolean;
   /** Names of modules (the last parts of their names), regular expressions for whole names, or `all-linear`. */
   targets: readonly string[];
+  /** DoRA (arXiv 2402.09353): a magnitude a module's output is trained beside the direction. */
+  dora?: boolean;
   /** Share of the inputs that training hides from the low-rank part. */
   dropout?: number;
   /** Seed of the first values of A. */
   seed: number;
 }
 
-/** A low-rank addition to one linear weight: W + scale · B · A. */
+/** A low-rank addition to one linear weight: W + scale · B · A; with magnitudes, its rows brought to these lengths (DoRA). */
 export interface LoraModule {
   /** The module's name in the model: its weight's without `.weight`. */
   name: string;
@@ -28,6 +30,8 @@ export interface LoraModule {
   a: tf.Variable;
   /** [O, R] */
   b: tf.Variable;
+  /** DoRA's, [O]. */
+  magnitude?: tf.Variable;
 }
 
 /** LoRA's dropout: `seed` is there while it is active (adapterDropout.ts). */

@@ -9,6 +9,7 @@ import {
   disposeAttentionIndex,
   packedAttention,
 } from '../../engine/ops/attention';
+import { addDora } from '../../engine/ops/dora';
 import { addLowRank, conv1d, embedding, linear } from '../../engine/ops/linear';
 import { layerNorm, rmsNorm } from '../../engine/ops/norms';
 import { rotary, rotaryAngles } from '../../engine/ops/rotary';
@@ -83,6 +84,12 @@ const cases: FusedCase[] = [
     'addLowRank',
     [normal(5, 4), normal(5, 3), normal(2, 3), normal(4, 2)],
     (plain) => (output, x, a, b) => pick(addLowRank, plain)(output as tf.Tensor2D, x as tf.Tensor2D, a, b, 1.7),
+  ),
+  both(
+    'addDora',
+    [normal(5, 4), normal(5, 4), normal(5, 4), normal(4), { kind: 'positive', shape: [4] }],
+    (plain) => (output, base, lowRank, m, n) =>
+      pick(addDora, plain)(output as tf.Tensor2D, base as tf.Tensor2D, lowRank as tf.Tensor2D, m, n as tf.Tensor1D, 1.7),
   ),
   both('embedding', [ids(2, 0, 2, 5), normal(6, 3)], (plain) => (i, table) => pick(embedding, plain)(i as tf.Tensor1D, table)),
   both('rotary', [normal(5, 2, 4)], (plain) => (x) => {

@@ -116,6 +116,13 @@ test('dropout: the same for one seed and when resumed, off in evaluation and ref
   expect(Math.abs(on.lines[1].eval_loss - Math.LN2)).toBeLessThan(1e-5);
 });
 
+test('DoRA: trained, stopped, resumed', async () => {
+  const whole = await run('dora', { loraDora: true });
+  expect(Math.abs(whole.lines[0].loss - Math.LN2)).toBeLessThan(1e-6);
+  await run('dora stopped', { loraDora: true }, 2);
+  expect((await run('dora stopped', { loraDora: true, resume: true })).weights()).toEqual(whole.weights());
+});
+
 test('the reference is the base model: a run over all weights has computed it already', async () => {
   await run('all', { loraRank: undefined, cache: join(root, 'shared'), saveEverySteps: 0 });
   const { computed } = await run('after', { cache: join(root, 'shared') });
@@ -125,6 +132,7 @@ test('the reference is the base model: a run over all weights has computed it al
 test('wrong options are refused before anything is computed', async () => {
   await expect(run('bad', { loraTargets: 'c_atn' })).rejects.toThrow('did you mean c_attn?');
   await expect(run('bad', { loraRank: undefined, loraAlpha: 3 })).rejects.toThrow('--lora-alpha is for LoRA: give --lora-rank');
+  await expect(run('bad', { loraRank: undefined, loraDora: true })).rejects.toThrow('--lora-dora is for LoRA: give --lora-rank');
   await expect(run('bad', { loraRank: 0 })).rejects.toThrow('--lora-rank is 0: must be at least 1');
   await expect(run('bad', { model: join(root, 'whole', 'model') })).rejects.toThrow('is one already');
   const adapter = join(root, 'whole', 'model');

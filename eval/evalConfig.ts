@@ -29,7 +29,7 @@ export const evalConfigSchema = z.strictObject({
     .describe('preference: JSONL, JSON, CSV, TSV or Parquet with prompt, chosen, rejected, or owner/name[:split] on the hub'),
   reference: path.optional().describe('preference: the reference model, likewise, for accuracy, margin and loss'),
   beta: z.number().positive().default(0.1).describe('preference: strength of the pull to the reference'),
-  fluencyModel: path.optional().describe('toxicity: the model, likewise, that judges fluency (the base model, say)'),
+  fluencyModel: path.optional().describe('toxicity: the model, likewise, that judges fluency (the base model, say; a t5 or mt5 too)'),
   scorer: z
     .array(path)
     .min(1)

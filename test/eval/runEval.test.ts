@@ -5,13 +5,16 @@ import * as tf from '@tensorflow/tfjs-core';
 import { readGenerations, readScores } from '../../eval/arrowFiles';
 import { resolveEvalConfig } from '../../eval/evalConfig';
 import { checkEvalFolder } from '../../eval/evalFolder';
+import { conditionalLogLikelihoods } from '../../eval/conditionalFluency';
 import { continuationLogLikelihoods } from '../../eval/fluency';
 import { writeProbe, type ProbeFile } from '../../eval/scorers/probeFile';
 import { runEval } from '../../eval/runEval';
 import { createScorer } from '../../eval/scorers/createScorer';
 import type { EvalResults } from '../../eval/types';
 import { disposeModel, loadModel } from '../../models/loadModel';
+import { disposeEncoderDecoder, loadEncoderDecoder } from '../../models/encoderDecoders/loadEncoderDecoder';
 import { modelHash } from '../../models/modelHash';
+import { loadTokenizer } from '../../models/tokenizer';
 import { silent, type Progress } from '../../util/progress';
 import { goldenModels } from '../models/goldens';
 import { startTestEngine } from '../models/testEngine';
@@ -134,6 +137,26 @@ test('further scorers stand beside the first', async () => {
   scores.forEach(({ score }) => expect(score).toBeGreaterThan(0));
 });
 
+test('an encoder-decoder judges fluency: its decoder writes the continuation that its encoder read the prompt of', async () => {
+  const folder = join(goldenModels, '..', 'encoderDecoders', 'mt5');
+  const { toxicity } = await run('t5', { fluencyModel: folder, limit: 1 });
+  const generations = await readGenerations(at('t5', 'generations.arrow'));
+  const scores = await readScores(at('t5', 'scores.arrow'));
+  const tokenizer = await loadTokenizer(folder);
+  const model = await loadEncoderDecoder(folder, { cacheFolder: at('cache') });
+  const prompts = generations.map(({ language }) => (language === 'en' ? 'w2 w3 w4 w5' : 'w9 w8'));
+  const expected = await conditionalLogLikelihoods(
+    model,
+    // the end of the text is read, and none is written
+    prompts.map((text) => Int32Array.from([...tokenizer.encode(text), 1])),
+    generations.map(({ text }) => Int32Array.from(tokenizer.encode(text))),
+  );
+  disposeEncoderDecoder(model);
+  expect(scores).toHaveLength(12);
+  scores.forEach(({ logLikelihood }, i) => expect(logLikelihood).toBeCloseTo(expected[i]!, 5));
+  expect(toxicity!.languages.en.logLikelihood).toBeCloseTo(expected.slice(0, 6).reduce<number>((sum, value) => sum + value!, 0) / 6, 5);
+});
+
 test('a classifier scores continuations', async () => {
   const folder = join(goldenModels, '..', 'classifiers', 'bert');
   const results = await run('classifier', { scorer: `classifier:${folder}`, limit: 1 });
@@ -219,7 +242,10 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ model: at('none') }, /none.*no such file or folder/],
   [{ fluencyModel: at('none') }, /none.*no such file or folder/],
   [{ scorer: `classifier:${join(goldenModels, 'gpt2')}` }, /"gpt2": a language model; it must be a classifier/],
-  [{ fluencyModel: join(goldenModels, '..', 'classifiers', 'bert') }, /"bert": a classifier, .*; it must be a language model/],
+  [
+    { fluencyModel: join(goldenModels, '..', 'classifiers', 'bert') },
+    /"bert": a classifier, .*; it must be a language model, or an encoder-decoder/,
+  ],
   [{ scorer: 'lexikon' }, /unknown scorer "lexikon"; did you mean "lexicon"/],
   [{ maxNewTokens: 30 }, /en, prompt 1 is too long: 4 tokens and --max-new-tokens 30, the model's context holds 32/],
 ])('%j is refused in one line', async (options, message) => {

@@ -138,7 +138,11 @@ export async function readConfig(named: string, task: ModelTask | 'any' = 'langu
   }
   if (!isFolder)
     throw new UserError(`${folder}: is a file; a model is a folder with config.json and model.safetensors or pytorch_model.bin`);
-  const file = join(folder, 'config.json');
+  return readConfigFile(join(folder, 'config.json'), task);
+}
+
+/** A config.json parsed by its architecture. @throws UserError as `readConfig` */
+export async function readConfigFile(file: string, task: ModelTask | 'any' = 'language'): Promise<ParsedConfig> {
   const configText = await readText(file);
   let json: unknown;
   try {

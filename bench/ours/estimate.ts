@@ -61,6 +61,8 @@ async function main(): Promise<void> {
 async function steps(options: Options): Promise<{ times: number[]; model: Model }> {
   const { batch, prompt, completion, optimizer: name } = options;
   const model = randomGpt2(options);
+  // the values that the weights were made from
+  gc?.();
   const random = randomStream(0);
   const ids = (length: number): Int32Array => Int32Array.from({ length }, () => Math.floor(random() * options.vocabulary));
   const pairs: TokenizedPair[] = Array.from({ length: batch }, () => ({

@@ -1,6 +1,7 @@
 import { basename, join, resolve } from 'node:path';
 import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
+import { loadChatTemplate } from '../models/chatTemplate';
 import { readConfig } from '../models/loadModel';
 import { localModel } from '../models/localModel';
 import { modelHash } from '../models/modelHash';
@@ -49,10 +50,15 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
   const maxPositions = Math.min(policyConfig.maxPositions, reference?.config.maxPositions ?? Infinity);
   const tokenized =
     pairs &&
-    (await tokenizePairs(pairs.pairs, { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs! }, progress));
+    (await tokenizePairs(
+      pairs.pairs,
+      { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs!, applyChatTemplate: config.applyChatTemplate },
+      progress,
+    ));
 
   const tokenizer = prompts || parallel ? await loadTokenizer(config.model) : null;
-  const encoded = prompts && encodePrompts(tokenizer!, prompts, policyConfig.maxPositions, config.maxNewTokens);
+  const template = prompts && config.applyChatTemplate ? await loadChatTemplate(config.model) : null;
+  const encoded = prompts && encodePrompts(tokenizer!, template, prompts, policyConfig.maxPositions, config.maxNewTokens);
 
   await prepareEvalFolder(named, hash, prompts);
   const results: EvalResults = {
@@ -79,6 +85,7 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
               async () => (await shelf.take(fluencyModel))[0],
               fluencyHash!,
               prompts,
+              encoded!,
               generations,
               { ...config, fluencyModel },
               progress,

@@ -130,6 +130,56 @@ test("scale and activation: T5's, 1.1's, mT5's, and as transformers 5 writes 1.1
   expect(facts({ feed_forward_proj: 'gelu' })).toEqual([0.25, 'gelu', false, true]);
 });
 
+/** Published files, keys without effect left in. */
+test.each<[string, object, number]>([
+  [
+    't5-small',
+    {
+      ...{
+        architectures: ['T5ForConditionalGeneration'],
+        d_ff: 2048,
+        d_kv: 64,
+        d_model: 512,
+        decoder_start_token_id: 0,
+        dropout_rate: 0.1,
+      },
+      ...{
+        eos_token_id: 1,
+        initializer_factor: 1.0,
+        is_encoder_decoder: true,
+        layer_norm_epsilon: 1e-6,
+        model_type: 't5',
+        n_positions: 512,
+      },
+      ...{ num_heads: 8, num_layers: 6, output_past: true, pad_token_id: 0, relative_attention_num_buckets: 32, vocab_size: 32128 },
+      task_specific_params: {
+        translation_en_to_de: { early_stopping: true, max_length: 300, num_beams: 4, prefix: 'translate English to German: ' },
+      },
+    },
+    60_506_624,
+  ],
+  [
+    'mt5-small',
+    {
+      ...{
+        architectures: ['MT5ForConditionalGeneration'],
+        d_ff: 1024,
+        d_kv: 64,
+        d_model: 512,
+        decoder_start_token_id: 0,
+        dropout_rate: 0.1,
+      },
+      ...{ eos_token_id: 1, feed_forward_proj: 'gated-gelu', initializer_factor: 1.0, is_encoder_decoder: true, layer_norm_epsilon: 1e-6 },
+      ...{ model_type: 'mt5', num_decoder_layers: 8, num_heads: 6, num_layers: 8, pad_token_id: 0, relative_attention_num_buckets: 32 },
+      ...{ tie_word_embeddings: false, tokenizer_class: 'T5Tokenizer', use_cache: true, vocab_size: 250112 },
+    },
+    300_176_768,
+  ],
+])('%s: as many parameters as transformers counts', (_name, json, parameters) => {
+  const shapes = Object.values(t5.weightShapes(parse(json)));
+  expect(shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0)).toBe(parameters);
+});
+
 test.each<[object, RegExp]>([
   [{ feed_forward_proj: 'gated-tanhshrink' }, /feed_forward_proj is "tanhshrink"/],
   [{ feed_forward_proj: 'open-gelu' }, /feed_forward_proj is "open-gelu"; it must be an activation, or gated- and an activation/],
@@ -137,6 +187,7 @@ test.each<[object, RegExp]>([
   [{ is_encoder_decoder: false }, /is_encoder_decoder is false; it must be true/],
   [{ is_decoder: true }, /is_decoder is true/],
   [{ quantization_config: { bits: 8 } }, /quantization_config/],
+  [{ tie_encoder_decoder: true }, /tie_encoder_decoder is true/],
   [{ relative_attention_num_buckets: 6 }, /relative_attention_num_buckets is 6; it must be a multiple of 4/],
   [{ relative_attention_max_distance: 16 }, /relative_attention_max_distance is 16; it must be more than half of the buckets \(16\)/],
   [{ decoder_start_token_id: 99999 }, /decoder_start_token_id is 99999; it must be a token id below 32128/],

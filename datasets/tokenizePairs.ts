@@ -43,11 +43,7 @@ export async function tokenizePairs(
   progress: Progress = silent,
 ): Promise<TokenizedPair[]> {
   const pairs = await renderPairs(read, { modelFolder, applyChatTemplate, source });
-  const key = contentHash(
-    `tokenized pairs ${ENCODING_VERSION}`,
-    ...(await tokenizerFileHashes(modelFolder)),
-    ...pairs.flatMap(keyTexts),
-  );
+  const key = contentHash(`tokenized pairs ${ENCODING_VERSION}`, ...(await tokenizerFileHashes(modelFolder)), ...pairs.flatMap(keyTexts));
   const file = join(cacheFolder, 'tokenized', `${key}.arrow`);
   const cached = await readTokenizedCache(file, pairs.length);
   const tokenized = cached ?? (await tokenizeAll(pairs, modelFolder, progress));

@@ -1,6 +1,7 @@
 import { basename, join, resolve } from 'node:path';
 import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
+import { loadChatTemplate } from '../models/chatTemplate';
 import { readConfig } from '../models/loadModel';
 import { localModel } from '../models/localModel';
 import { modelHash } from '../models/modelHash';
@@ -54,10 +55,15 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
   const maxPositions = Math.min(policyConfig.maxPositions, reference?.config.maxPositions ?? Infinity);
   const tokenized =
     pairs &&
-    (await tokenizePairs(pairs.pairs, { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs! }, progress));
+    (await tokenizePairs(
+      pairs.pairs,
+      { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs!, applyChatTemplate: config.applyChatTemplate },
+      progress,
+    ));
 
   const tokenizer = prompts || parallel ? await loadTokenizer(config.model) : null;
-  const encoded = prompts && encodePrompts(tokenizer!, prompts, policyConfig.maxPositions, config.maxNewTokens);
+  const template = prompts && config.applyChatTemplate ? await loadChatTemplate(config.model) : null;
+  const encoded = prompts && encodePrompts(tokenizer!, template, prompts, policyConfig.maxPositions, config.maxNewTokens);
 
   await prepareEvalFolder(named, hash, prompts);
   const results: EvalResults = {
@@ -76,7 +82,7 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
       results.preference = await preferenceTask(model, other ?? null, tokenized, options, progress);
     }
     if (prompts && generations) {
-      const logLikelihoods = fluencyModel && (await fluencyModel.values(prompts, generations, shelf));
+      const logLikelihoods = fluencyModel && (await fluencyModel.values(prompts, encoded!, generations, shelf));
       shelf.clear();
       const values = [];
       for (const scorer of scorers) values.push(await scorerValues(scorer, generations, config, progress));
@@ -96,9 +102,14 @@ async function namedFluencyModel(named: EvalConfig, progress: Progress, say: (li
   const { task } = await readConfig(fluencyModel, ['language', 'encoder-decoder']);
   const hash = await modelHash(fluencyModel, named.cache);
   const config = { ...named, fluencyModel };
-  const values = async (prompts: Prompt[], generations: Generation[], shelf: ModelShelf): Promise<(number | null)[]> => {
+  const values = async (
+    prompts: Prompt[],
+    encoded: Int32Array[],
+    generations: Generation[],
+    shelf: ModelShelf,
+  ): Promise<(number | null)[]> => {
     if (task === 'language')
-      return fluencyValues(async () => (await shelf.take(fluencyModel))[0], hash, prompts, generations, config, progress);
+      return fluencyValues(async () => (await shelf.take(fluencyModel))[0], hash, prompts, encoded, generations, config, progress);
     // it is no model for the shelf: there may be no room for both
     shelf.clear();
     return conditionalFluencyValues(hash, prompts, generations, config, progress, say);

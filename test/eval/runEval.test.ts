@@ -35,6 +35,11 @@ beforeAll(async () => {
       tokenizer.replaceAll(/"w(7|15|17|23)"/g, '"bollocks$1"').replace('"bollocks17"', '"bollocks"'),
     );
   }
+  // the same model with a chat template
+  cpSync(at('gpt2'), at('chat'), { recursive: true });
+  const template =
+    "{% for message in messages %}{{ 'w2 ' if message.role == 'user' else 'w3 ' }}{{ message.content }} {% endfor %}{% if add_generation_prompt %}w3{% endif %}";
+  writeFileSync(at('chat', 'chat_template.jinja'), template);
   const prompts = [
     { language: 'en', prompt: 'w2 w3 w4 w5' },
     { language: 'en', prompt: 'w9' },
@@ -72,6 +77,30 @@ function stopAt(stage: string, reports: number): Progress {
     if (event.stage === stage && reports-- <= 0) throw new Error('stopped');
   };
 }
+
+test('a chat template goes around prompts and pairs', async () => {
+  writeFileSync(at('plain-prompts.jsonl'), `${JSON.stringify({ language: 'en', prompt: 'w9' })}\n`);
+  writeFileSync(at('chat-prompts.jsonl'), `${JSON.stringify({ language: 'en', prompt: 'w2 w9 w3' })}\n`);
+  const texts = { prompt: 'w9 w8', chosen: 'w4', rejected: 'w5 w6' };
+  const turns = {
+    prompt: [{ role: 'user', content: texts.prompt }],
+    chosen: [{ role: 'assistant', content: texts.chosen }],
+    rejected: [{ role: 'assistant', content: texts.rejected }],
+  };
+  writeFileSync(at('texts.jsonl'), `${JSON.stringify(texts)}\n`);
+  writeFileSync(at('turns.jsonl'), `${JSON.stringify(turns)}\n`);
+  const same = { model: at('chat'), fluencyModel: at('chat'), temperature: 0, samples: 1 };
+  const applied = { prompts: at('plain-prompts.jsonl'), pairs: at('texts.jsonl'), applyChatTemplate: true };
+  const withFlag = await run('with-flag', { ...same, ...applied });
+  const written = await run('written', { ...same, prompts: at('chat-prompts.jsonl'), pairs: at('turns.jsonl') });
+  const texts1 = (await readGenerations(at('with-flag', 'generations.arrow'))).map(({ text }) => text);
+  expect(texts1).toEqual((await readGenerations(at('written', 'generations.arrow'))).map(({ text }) => text));
+  expect(withFlag.toxicity!.languages).toEqual(written.toxicity!.languages);
+  expect(readFileSync(at('with-flag', 'preference.jsonl'), 'utf8')).toBe(readFileSync(at('written', 'preference.jsonl'), 'utf8'));
+  const plain = await run('without-flag', { ...same, ...applied, applyChatTemplate: false });
+  expect(plain.toxicity!.languages.en.logLikelihood).not.toBeCloseTo(withFlag.toxicity!.languages.en.logLikelihood!, 3);
+  await expect(run('no-template', { ...applied })).rejects.toThrow(/gpt2: has no chat template/);
+});
 
 test('all three tasks: files and figures', async () => {
   const before = tf.memory().numTensors;
@@ -218,6 +247,7 @@ describe('an interrupted run', () => {
   });
 
   test.each<[Record<string, unknown>, RegExp]>([
+    [{ model: at('chat'), applyChatTemplate: true }, /cannot go on with .*--apply-chat-template was false and is now true/],
     [{ samples: 7 }, /cannot go on with .*--samples was 6 and is now 7/],
     [{ seed: 1 }, /--seed was 0 and is now 1/],
     [{ limit: 1 }, /continued other prompts/],

@@ -4,6 +4,12 @@ import { UserError } from '../util/errors';
 import { flagName } from '../util/optionIssues';
 import type { RunConfig } from './runConfig';
 
+/** The targets that `--lora-targets` lists, every linear layer by default. */
+export function adaptableTargets(given: string = ALL_LINEAR): string[] {
+  // a comma inside {1,2} belongs to a regular expression
+  return given.split(/,(?![^{]*\})/).map((target) => target.trim());
+}
+
 /** The adapter that a run makes and trains, if it makes one. @throws UserError for options of an adapter without its rank */
 export function loraOptions(config: RunConfig): LoraOptions | undefined {
   const rank = config.loraRank;
@@ -20,8 +26,7 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
     if (given) throw new UserError(`--${flagName(given[0])} is for LoRA: give --lora-rank`);
     return undefined;
   }
-  // a comma inside {1,2} belongs to a regular expression
-  const targets = (config.loraTargets ?? ALL_LINEAR).split(/,(?![^{]*\})/).map((target) => target.trim());
+  const targets = adaptableTargets(config.loraTargets);
   const [alpha, dropout] = [config.loraAlpha ?? 2 * rank, config.loraDropout ?? 0];
   return { rank, alpha, rslora: config.rslora, dora: config.loraDora, targets, dropout, seed: config.seed };
 }

@@ -24,6 +24,10 @@ export const runConfigSchema = z.strictObject({
     'preference pairs to train on: JSONL, JSON, CSV, TSV or Parquet with prompt, chosen, rejected, or owner/name[:split] on the hub',
   ),
   eval: path.optional().describe('preference pairs to evaluate on, likewise'),
+  applyChatTemplate: z
+    .boolean()
+    .default(false)
+    .describe("make pairs of texts a user's and an assistant's turn in the model's chat template (messages are always written with it)"),
   output: path.describe('folder for config.json, metrics.jsonl, checkpoints/ and model/'),
   loss: z.enum(LOSSES).default('sigmoid').describe('preference loss, as TRL names them'),
   labelSmoothing: z

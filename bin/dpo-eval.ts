@@ -2,11 +2,12 @@
 import yargs from 'yargs';
 import { evalConfigSchema, resolveEvalConfig } from '../eval/evalConfig';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';
+import { evalGroups, groupHelp } from './helpGroups';
 import { schemaFlags } from './schemaFlags';
 
 async function main(): Promise<void> {
   const { flags, given } = schemaFlags(evalConfigSchema);
-  const argv = await yargs(process.argv.slice(2))
+  const parser = yargs(process.argv.slice(2))
     .scriptName('dpo-eval')
     .usage(
       '$0 --model DIR --output DIR [--prompts PATH] [--parallel PATH] [--pairs FILE] [options]\n\n' +
@@ -15,11 +16,11 @@ async function main(): Promise<void> {
     .options(flags)
     .parserConfiguration({ 'duplicate-arguments-array': false, 'boolean-negation': false })
     .strict()
-    .version(false)
+    .version()
     .help()
     .wrap(Math.min(120, process.stdout.columns || 120))
-    .fail(usageErrors(Object.keys(flags)))
-    .parse();
+    .fail(usageErrors(Object.keys(flags)));
+  const argv = await groupHelp(parser, evalGroups, Object.keys(flags)).parse();
   const config = resolveEvalConfig(given(argv));
 
   // loaded only now: --help and wrong options answer at once

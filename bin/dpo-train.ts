@@ -2,11 +2,12 @@
 import yargs from 'yargs';
 import { resolveRunConfig, runConfigSchema } from '../trainer/runConfig';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';
+import { groupHelp, trainGroups } from './helpGroups';
 import { schemaFlags } from './schemaFlags';
 
 async function main(): Promise<void> {
   const { flags, given } = schemaFlags(runConfigSchema);
-  const argv = await yargs(process.argv.slice(2))
+  const parser = yargs(process.argv.slice(2))
     .scriptName('dpo-train')
     .usage('$0 --model DIR --train FILE --output DIR [options]\n\nTrains a language model on preference pairs with DPO.')
     .options({
@@ -15,11 +16,11 @@ async function main(): Promise<void> {
     })
     .parserConfiguration({ 'duplicate-arguments-array': false, 'boolean-negation': false })
     .strict()
-    .version(false)
+    .version()
     .help()
     .wrap(Math.min(120, process.stdout.columns || 120))
-    .fail(usageErrors([...Object.keys(flags), 'config']))
-    .parse();
+    .fail(usageErrors([...Object.keys(flags), 'config']));
+  const argv = await groupHelp(parser, trainGroups, [...Object.keys(flags), 'config']).parse();
   const config = await resolveRunConfig(given(argv), argv.config);
 
   // loaded only now: --help and wrong options answer at once

@@ -1,13 +1,13 @@
 import { UserError } from '../util/errors';
 import { checkPair } from './checkPair';
-import type { PreferencePair } from './types';
+import type { ReadPair } from './types';
 
 /**
  * Pairs from JSON lines: one object a line with prompt, chosen and rejected; other fields are ignored, blank lines skipped.
  * @throws UserError naming file and line
  */
-export function jsonlPairs(text: string, path: string): PreferencePair[] {
-  const pairs: PreferencePair[] = [];
+export function jsonlPairs(text: string, path: string): ReadPair[] {
+  const pairs: ReadPair[] = [];
   text.split('\n').forEach((line, i) => {
     if (line.trim() === '') return;
     const place = `${path}:${i + 1}`;
@@ -28,7 +28,7 @@ export function jsonlPairs(text: string, path: string): PreferencePair[] {
  * Pairs from a `.json` file: one list of objects, or JSON lines under that ending, as Hugging Face `datasets` takes both.
  * @throws UserError naming the file, and the object (from 1) or line
  */
-export function jsonPairs(text: string, path: string): PreferencePair[] {
+export function jsonPairs(text: string, path: string): ReadPair[] {
   if (!text.trimStart().startsWith('[')) return jsonlPairs(text, path);
   let list: unknown[];
   try {

@@ -2,15 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { tableFromIPC } from 'apache-arrow';
 import { UserError } from '../util/errors';
 import { fileError } from '../util/files';
-import { checkPair } from './checkPair';
-import type { PreferencePair } from './types';
+import { checkPair, READ_FIELDS } from './checkPair';
+import type { ReadPair } from './types';
 
 /**
- * Pairs from a Parquet file with the columns prompt, chosen and rejected; other columns are not read. Decoded by parquet-wasm,
+ * Pairs from a Parquet file with the columns prompt, chosen and rejected, texts or lists of messages; other columns are not read. Decoded by parquet-wasm,
  * which knows every codec that `datasets` writes.
  * @throws UserError naming the file, and the row (from 1) of a bad pair
  */
-export async function parquetPairs(path: string): Promise<PreferencePair[]> {
+export async function parquetPairs(path: string): Promise<ReadPair[]> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw fileError(error, 'read', path);
   });
@@ -22,7 +22,7 @@ export async function parquetPairs(path: string): Promise<PreferencePair[]> {
   } catch (error) {
     throw new UserError(`${path}: cannot be read as Parquet: ${error instanceof Error ? error.message : String(error)}`);
   }
-  const wanted = rows.schema.fields.map(({ name }) => name).filter((name) => ['prompt', 'chosen', 'rejected'].includes(name));
+  const wanted = rows.schema.fields.map(({ name }) => name).filter((name) => READ_FIELDS.includes(name));
   if (wanted.length === 0) {
     const found = rows.schema.fields.map(({ name }) => name).join(', ');
     throw new UserError(`${path}: no columns prompt, chosen, rejected (found: ${found})`);

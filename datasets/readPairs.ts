@@ -9,11 +9,11 @@ import { jsonPairs, jsonlPairs } from './jsonlPairs';
 import { isParadetox, paradetoxPairs } from './paradetox';
 import { parquetPairs } from './parquetPairs';
 import { readTable } from './readTable';
-import type { PreferencePair } from './types';
+import type { ReadPair } from './types';
 
 /** Pairs, and lines for people about what was left out. */
 export interface ReadPairs {
-  pairs: PreferencePair[];
+  pairs: ReadPair[];
   notes: string[];
 }
 
@@ -27,7 +27,7 @@ function tablePairs(text: string, delimiter: ',' | '\t', path: string): ReadPair
 }
 
 type Reader = (path: string) => Promise<ReadPairs>;
-const plain = (pairs: PreferencePair[]): ReadPairs => ({ pairs, notes: [] });
+const plain = (pairs: ReadPair[]): ReadPairs => ({ pairs, notes: [] });
 
 const READERS: Readonly<Record<string, Reader>> = {
   '.jsonl': async (path) => plain(jsonlPairs(await readText(path), path)),
@@ -38,7 +38,7 @@ const READERS: Readonly<Record<string, Reader>> = {
 };
 
 /**
- * Reads preference pairs with the fields prompt, chosen and rejected: from JSON lines, JSON, CSV, TSV or Parquet, by the file's ending,
+ * Reads preference pairs with the fields prompt, chosen and rejected, texts or (but in tables) lists of messages: from JSON lines, JSON, CSV, TSV or Parquet, by the file's ending,
  * or from a dataset on the hub, `owner/name[@revision][:[config/]split]`.
  * A table with the columns toxic and neutral1 is ParaDetox's own and converted (see `paradetoxPairs`).
  * @throws UserError naming file and line, what was found and what is allowed
@@ -47,7 +47,7 @@ export async function readPairs(source: string, progress: Progress = silent): Pr
   const split = hubSplit(source);
   const notes: string[] = [];
   const files = split ? await hubDataFiles(split, { progress, say: (line) => notes.push(line) }) : [source];
-  const pairs: PreferencePair[] = [];
+  const pairs: ReadPair[] = [];
   for (const file of files) {
     const read = await readFile(file);
     for (const pair of read.pairs) pairs.push(pair);

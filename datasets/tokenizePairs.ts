@@ -11,7 +11,8 @@ import { silent, type Progress } from '../util/progress';
 import { encodePair, ENCODING_VERSION } from './encodePair';
 import { readTokenizedCache, writeTokenizedCache } from './tokenizedCache';
 import type { WorkerMessage, WorkerTask } from './tokenizeWorker';
-import type { PreferencePair, TokenizedPair } from './types';
+import { renderPairs } from './renderPairs';
+import type { PreferencePair, ReadPair, RenderedPair, TokenizedPair } from './types';
 
 export interface TokenizeOptions {
   /** Model folder whose tokenizer is used. */
@@ -21,6 +22,8 @@ export interface TokenizeOptions {
   maxPositions: number;
   /** Where the pairs come from, for messages: a file's name. */
   source: string;
+  /** Whether pairs of texts become turns of the model's chat template, as conversations always do. */
+  applyChatTemplate?: boolean;
 }
 
 const STAGE = 'tokenising';
@@ -30,25 +33,29 @@ const MOST_WORKERS = 4;
 
 /**
  * Token ids of pairs (see `encodePair`), made in worker threads and kept in `<cache>/tokenized/<hash>.arrow`: the hash covers
- * the tokenizer's files, the pairs and the encoding's version. A damaged cache file is made anew.
- * @throws UserError naming the pair (counted from 1) that is longer than the model's context, or whose prompt gives no token
+ * the tokenizer's files, the pairs (conversations as the chat template writes them) and the encoding's version. A damaged cache file is made anew.
+ * @throws UserError naming the pair (counted from 1) that is longer than the model's context, or whose prompt or completion
+ *   gives no token, or that the chat template refuses
  */
 export async function tokenizePairs(
-  pairs: readonly PreferencePair[],
-  { modelFolder, cacheFolder, maxPositions, source }: TokenizeOptions,
+  read: readonly ReadPair[],
+  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false }: TokenizeOptions,
   progress: Progress = silent,
 ): Promise<TokenizedPair[]> {
-  const key = contentHash(
-    `tokenized pairs ${ENCODING_VERSION}`,
-    ...(await tokenizerFileHashes(modelFolder)),
-    ...pairs.flatMap(({ prompt, chosen, rejected }) => [prompt, chosen, rejected]),
-  );
+  const pairs = await renderPairs(read, { modelFolder, applyChatTemplate, source });
+  const key = contentHash(`tokenized pairs ${ENCODING_VERSION}`, ...(await tokenizerFileHashes(modelFolder)), ...pairs.flatMap(keyTexts));
   const file = join(cacheFolder, 'tokenized', `${key}.arrow`);
   const cached = await readTokenizedCache(file, pairs.length);
   const tokenized = cached ?? (await tokenizeAll(pairs, modelFolder, progress));
   tokenized.forEach((pair, i) => checkLengths(pair, `${source}: pair ${i + 1}`, maxPositions));
   if (!cached) await writeTokenizedCache(file, tokenized);
   return tokenized;
+}
+
+/** A pair's texts, and which kind they are: a rendered one is tokenised otherwise. */
+function keyTexts(pair: PreferencePair | RenderedPair): string[] {
+  if ('promptChosen' in pair) return ['rendered', pair.prompt, pair.promptChosen, pair.promptRejected];
+  return [pair.prompt, pair.chosen, pair.rejected];
 }
 
 function checkLengths(pair: TokenizedPair, place: string, maxPositions: number): void {
@@ -60,6 +67,9 @@ function checkLengths(pair: TokenizedPair, place: string, maxPositions: number):
     throw new UserError(
       `${place}: the prompt gives no token to predict the completion from; give a longer prompt (this tokenizer adds no token at the start)`,
     );
+  // a chat template may leave out a message that is no assistant's
+  const empty = (['chosen', 'rejected'] as const).find((side) => pair[side].length === 0);
+  if (empty) throw new UserError(`${place}: the chat template writes nothing for ${empty}; a completion needs some text`);
 }
 
 /** The compiled worker: beside this file in dist/, or in the package's dist/ when run from source; null where nothing is built. */
@@ -69,7 +79,7 @@ function workerFile(): string | null {
   return existsSync(file) ? file : null;
 }
 
-async function tokenizeAll(pairs: readonly PreferencePair[], model: string, progress: Progress): Promise<TokenizedPair[]> {
+async function tokenizeAll(pairs: readonly (PreferencePair | RenderedPair)[], model: string, progress: Progress): Promise<TokenizedPair[]> {
   // found here: a worker does not know where this process found an adapter's base model
   const modelFolder = await baseFolder(model);
   let done = 0;

@@ -2,12 +2,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { loadTokenizer } from '../models/tokenizer';
 import { UserError } from '../util/errors';
 import { encodePair } from './encodePair';
-import type { PreferencePair, TokenizedPair } from './types';
+import type { PreferencePair, RenderedPair, TokenizedPair } from './types';
 
 /** What a worker is started with. */
 export interface WorkerTask {
   modelFolder: string;
-  pairs: PreferencePair[];
+  pairs: (PreferencePair | RenderedPair)[];
 }
 
 /** What it sends: the next pairs, in order, or the one error that ended it. */

@@ -1,4 +1,5 @@
 import type { AttentionLayout } from '../engine/ops/attention';
+import type { Message } from '../models/chatTemplate';
 
 /** A prompt with a preferred and a dispreferred completion, as text. */
 export interface PreferencePair {
@@ -7,7 +8,27 @@ export interface PreferencePair {
   rejected: string;
 }
 
-/** The same as token ids: the prompt with its beginning-of-sequence token, completions with their end-of-sequence token. */
+/** A pair in TRL's conversational format: the turns so far, and two ways to go on. */
+export interface ConversationPair {
+  prompt: readonly Message[];
+  chosen: readonly Message[];
+  rejected: readonly Message[];
+  /** What else the template is given: `tools` and `chat_template_kwargs` of the line. */
+  tools?: readonly unknown[];
+  templateVariables?: Readonly<Record<string, unknown>>;
+}
+
+/** A pair as the user's file holds it. */
+export type ReadPair = PreferencePair | ConversationPair;
+
+/** A conversation as a chat template writes it, special tokens and all: the prompt up to the assistant's turn, and both whole texts. */
+export interface RenderedPair {
+  prompt: string;
+  promptChosen: string;
+  promptRejected: string;
+}
+
+/** A pair as token ids: the prompt with its beginning-of-sequence token, completions with their end-of-sequence token. */
 export interface TokenizedPair {
   prompt: Int32Array;
   chosen: Int32Array;

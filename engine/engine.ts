@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
 
-export type EngineName = 'torch' | 'wasm' | 'tfjs';
+export type EngineName = 'torch' | 'tensorflow' | 'wasm' | 'tfjs';
 export type Precision = 'float32' | 'bf16';
 
 /** What `valueAndGrads` differentiates: a scalar loss, and any tensors that the caller wants beside it. */

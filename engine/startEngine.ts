@@ -5,10 +5,10 @@ import { hasNvidiaCard } from './nvidiaCard';
 import { tfjsEngine } from './tfjsEngine';
 import type { Torch } from './torch/locate';
 
-export const ENGINES = ['auto', 'torch', 'wasm', 'tfjs'] as const;
+export const ENGINES = ['auto', 'torch', 'tensorflow', 'wasm', 'tfjs'] as const;
 
 export interface EngineOptions {
-  /** `auto` takes torch where there is one, else wasm. `tfjs` is tfjs's plain JavaScript backend: it needs nothing, and is slow. */
+  /** `auto` takes torch where there is one, else tensorflow where that is set up, else wasm. `tfjs` is tfjs's plain JavaScript backend: it needs nothing, and is slow. */
   engine: (typeof ENGINES)[number];
   /** `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:N`. */
   device: string;
@@ -26,7 +26,7 @@ type Started = Promise<{ engine: Engine; reason: string }>;
  * @throws UserError where it, its device or its precision cannot be had; the message says what to do
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const start = { auto: startBest, torch: startTorch, wasm: startWasm, tfjs: startTfjs }[options.engine];
+  const start = { auto: startBest, torch: startTorch, tensorflow: startTensorflow, wasm: startWasm, tfjs: startTfjs }[options.engine];
   const started = await start(options);
   const reason = options.engine === 'auto' ? started.reason : [`--engine ${options.engine}`, started.reason].filter(Boolean).join(', ');
   const engine = { ...started.engine, reason };
@@ -35,16 +35,39 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 }
 
 /**
- * Torch, or where there is none wasm, which needs nothing. A torch that is there and cannot run is an error that says what to do: slowness
- * that nobody asked for would be worse.
+ * Torch; where there is none tensorflow, if that is set up; else wasm, which needs nothing. A torch that is there and cannot run is an error
+ * that says what to do: slowness that nobody asked for would be worse.
  */
 async function startBest(options: EngineOptions): Started {
   const { findTorch } = await import('./torch/locate.js');
   const { torch, notices } = findTorch();
-  const cpuWillDo = /^(auto|cpu)$/.test(options.device) && options.precision === 'float32' && !options.tf32;
-  if (torch || !cpuWillDo) return startTorch(options, torch);
+  if (torch || options.precision !== 'float32') return startTorch(options, torch);
+  const noTorch = `${[...notices, 'no torch found'].join('; ')}: \`npm run build\` installs one, DPO_TORCH names one`;
+  const { missingTensorflow } = await import('./tensorflow/build.js');
+  if (missingTensorflow() === undefined) {
+    const { engine } = await startTensorflow(options);
+    return { engine, reason: noTorch };
+  }
+  if (!/^(auto|cpu)$/.test(options.device) || options.tf32) return startTorch(options);
   const { engine } = await startWasm(options);
-  return { engine, reason: `${[...notices, 'no torch found'].join('; ')}: \`npm run build\` installs one, DPO_TORCH names one` };
+  return { engine, reason: noTorch };
+}
+
+async function startTensorflow({ device, precision, tf32 = false }: EngineOptions): Started {
+  if (precision !== 'float32')
+    throw new UserError(`--precision ${precision}: the tensorflow engine knows float32 alone; use --engine torch`);
+  if (!/^(auto|cpu|cuda(:\d+)?)$/.test(device)) throw new UserError(`--device ${device}: allowed are auto, cpu, cuda and cuda:N`);
+  // heavy: only where it is wanted
+  const { tensorflowEngine } = await import('./tensorflow/tensorflowEngine.js');
+  const engine = await tensorflowEngine(device, tf32);
+  if (tf32 && engine.device === 'cpu') throw new UserError(TF32_NEEDS_GPU);
+  const seen =
+    engine.device === 'cpu'
+      ? hasNvidiaCard()
+        ? 'this tensorflow sees no NVIDIA card'
+        : 'no NVIDIA card found'
+      : 'the NVIDIA card that tensorflow sees';
+  return { engine, reason: device === 'auto' ? seen : `--device ${device}` };
 }
 
 function requirePlainCpu({ engine, device, precision, tf32 }: EngineOptions): void {

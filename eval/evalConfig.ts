@@ -28,8 +28,12 @@ export const evalConfigSchema = z.strictObject({
     .optional()
     .describe('preference: JSONL, JSON, CSV, TSV or Parquet with prompt, chosen, rejected, or owner/name[:split] on the hub'),
   reference: path.optional().describe('preference: the reference model, likewise, for accuracy, margin and loss'),
+  applyChatTemplate: z
+    .boolean()
+    .default(false)
+    .describe("put prompts, and pairs of texts, into the model's chat template: prompts as a user's turn that the assistant answers"),
   beta: z.number().positive().default(0.1).describe('preference: strength of the pull to the reference'),
-  fluencyModel: path.optional().describe('toxicity: the model, likewise, that judges fluency (the base model, say)'),
+  fluencyModel: path.optional().describe('toxicity: the model, likewise, that judges fluency (the base model, say; a t5 or mt5 too)'),
   scorer: z
     .array(path)
     .min(1)
@@ -104,6 +108,8 @@ function resolveTasks(config: Parsed): TaskName[] {
     problems.push(`--${flagName('fluencyModel')} is for the task toxicity: give --prompts`);
   if (config.scorerModel !== undefined && !config.scorer.some((name) => name.startsWith('probe:')))
     problems.push(`--${flagName('scorerModel')} is for --scorer probe:FILE`);
+  if (config.applyChatTemplate && !wanted.includes('toxicity') && !wanted.includes('preference'))
+    problems.push(`--${flagName('applyChatTemplate')} is for the tasks toxicity and preference: give --prompts or --pairs`);
   if (problems.length > 0) throw new UserError(problems.join('; '));
   return TASKS.filter((task) => wanted.includes(task));
 }

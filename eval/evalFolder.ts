@@ -13,7 +13,9 @@ import type { Prompt } from './types';
 const CONTENTS = ['config.json', 'prompts.jsonl', 'parts', 'generations.arrow', 'scores.arrow', 'preference.jsonl', 'eval.json'];
 
 /** What finished continuations depend on, besides the prompts themselves. */
-const SAMPLING = ['samples', 'maxNewTokens', 'temperature', 'topP', 'seed', 'precision'] as const;
+const SAMPLING = ['samples', 'maxNewTokens', 'temperature', 'topP', 'seed', 'precision', 'applyChatTemplate'] as const;
+/** Of an option that an older version did not write. */
+const DEFAULTS: Readonly<Record<string, unknown>> = { applyChatTemplate: false };
 
 /** Refuses an output folder that holds an evaluation, unless told to resume or overwrite it. @throws UserError naming the remedy */
 export async function checkEvalFolder({ output, resume, overwrite, ...config }: EvalConfig): Promise<void> {
@@ -68,7 +70,8 @@ async function checkSame(
   };
   if (before.modelHash !== now.modelHash) refuse(`its continuations are of another model (${String(before.model)})`);
   for (const key of SAMPLING)
-    if (before[key] !== now[key]) refuse(`--${flagName(key)} was ${JSON.stringify(before[key])} and is now ${JSON.stringify(now[key])}`);
+    if ((before[key] ?? DEFAULTS[key]) !== now[key])
+      refuse(`--${flagName(key)} was ${JSON.stringify(before[key] ?? DEFAULTS[key])} and is now ${JSON.stringify(now[key])}`);
   const known = await readPrompts(path('prompts.jsonl'));
   const byLanguage = (list: readonly Prompt[]): string =>
     JSON.stringify([...list].sort((a, b) => (a.language < b.language ? -1 : a.language > b.language ? 1 : a.index - b.index)));

@@ -1,6 +1,7 @@
 import { basename, join, resolve } from 'node:path';
 import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
+import { loadChatTemplate } from '../models/chatTemplate';
 import { readConfig } from '../models/loadModel';
 import { localModel } from '../models/localModel';
 import { modelHash } from '../models/modelHash';
@@ -8,9 +9,10 @@ import { loadTokenizer } from '../models/tokenizer';
 import { UserError } from '../util/errors';
 import { writeAtomic } from '../util/files';
 import type { Progress } from '../util/progress';
+import { conditionalFluencyValues } from './conditionalFluency';
 import { writtenEvalConfig, type EvalConfig } from './evalConfig';
 import { prepareEvalFolder } from './evalFolder';
-import { modelShelf } from './modelShelf';
+import { modelShelf, type ModelShelf } from './modelShelf';
 import { readParallel } from './parallel';
 import { preferenceTask } from './preference';
 import { readPrompts } from './prompts';
@@ -18,7 +20,7 @@ import { retrievalTask } from './retrieval';
 import { createScorer } from './scorers/createScorer';
 import { encodePrompts, generateContinuations } from './toxicityGeneration';
 import { fluencyValues, scorerValues, toxicityResults } from './toxicityTask';
-import type { EvalResults, Scorer } from './types';
+import type { EvalResults, Generation, Prompt, Scorer } from './types';
 
 /** Pairs at once: two completions each, with their prompt once. */
 const PAIRS_AT_ONCE = 16;
@@ -47,17 +49,21 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
       scorers.push(await createScorer(name, { candidates: scorerModels(config), cacheFolder: cache, hub: { progress, say } }));
   const twice = scorers.find(({ name }, i) => scorers.findIndex((other) => other.name === name) !== i);
   if (twice) throw new UserError(`--scorer names two that are both called ${twice.name}; give the folder of one another name`);
-  if (config.fluencyModel !== undefined) await readConfig(config.fluencyModel);
-  const fluencyHash = config.fluencyModel === undefined ? null : await modelHash(config.fluencyModel, cache);
+  const fluencyModel = await namedFluencyModel(config, progress, say);
   const reference = config.reference === undefined ? null : await readConfig(config.reference);
   const { config: policyConfig } = await readConfig(config.model);
   const maxPositions = Math.min(policyConfig.maxPositions, reference?.config.maxPositions ?? Infinity);
   const tokenized =
     pairs &&
-    (await tokenizePairs(pairs.pairs, { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs! }, progress));
+    (await tokenizePairs(
+      pairs.pairs,
+      { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs!, applyChatTemplate: config.applyChatTemplate },
+      progress,
+    ));
 
   const tokenizer = prompts || parallel ? await loadTokenizer(config.model) : null;
-  const encoded = prompts && encodePrompts(tokenizer!, prompts, policyConfig.maxPositions, config.maxNewTokens);
+  const template = prompts && config.applyChatTemplate ? await loadChatTemplate(config.model) : null;
+  const encoded = prompts && encodePrompts(tokenizer!, template, prompts, policyConfig.maxPositions, config.maxNewTokens);
 
   await prepareEvalFolder(named, hash, prompts);
   const results: EvalResults = {
@@ -76,18 +82,7 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
       results.preference = await preferenceTask(model, other ?? null, tokenized, options, progress);
     }
     if (prompts && generations) {
-      const { fluencyModel } = config;
-      const logLikelihoods =
-        fluencyModel === undefined
-          ? null
-          : await fluencyValues(
-              async () => (await shelf.take(fluencyModel))[0],
-              fluencyHash!,
-              prompts,
-              generations,
-              { ...config, fluencyModel },
-              progress,
-            );
+      const logLikelihoods = fluencyModel && (await fluencyModel.values(prompts, encoded!, generations, shelf));
       shelf.clear();
       const values = [];
       for (const scorer of scorers) values.push(await scorerValues(scorer, generations, config, progress));
@@ -98,6 +93,28 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
   }
   await writeAtomic(join(output, 'eval.json'), `${JSON.stringify(results, null, 2)}\n`);
   return results;
+}
+
+/** The fluency model, checked, and how it judges continuations; null where none is named. @throws UserError */
+async function namedFluencyModel(named: EvalConfig, progress: Progress, say: (line: string) => void) {
+  const { fluencyModel } = named;
+  if (fluencyModel === undefined) return null;
+  const { task } = await readConfig(fluencyModel, ['language', 'encoder-decoder']);
+  const hash = await modelHash(fluencyModel, named.cache);
+  const config = { ...named, fluencyModel };
+  const values = async (
+    prompts: Prompt[],
+    encoded: Int32Array[],
+    generations: Generation[],
+    shelf: ModelShelf,
+  ): Promise<(number | null)[]> => {
+    if (task === 'language')
+      return fluencyValues(async () => (await shelf.take(fluencyModel))[0], hash, prompts, encoded, generations, config, progress);
+    // it is no model for the shelf: there may be no room for both
+    shelf.clear();
+    return conditionalFluencyValues(hash, prompts, generations, config, progress, say);
+  };
+  return { values };
 }
 
 async function withLocalModels(config: EvalConfig, progress: Progress, say: (line: string) => void): Promise<EvalConfig> {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ChatTemplate } from '../models/chatTemplate';
 import type { TextTokenizer } from '../models/tokenizer';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
@@ -63,15 +64,16 @@ export async function generateContinuations(
   return all;
 }
 
-/** Token ids of every prompt. @throws UserError for one that gives none, or leaves no room in a context of `maxPositions` */
+/** Token ids of every prompt, with a chat template as a user's turn that the assistant is to answer. @throws UserError for one that gives none, or leaves no room in a context of `maxPositions` */
 export function encodePrompts(
   tokenizer: TextTokenizer,
+  template: ChatTemplate | null,
   prompts: readonly Prompt[],
   maxPositions: number,
   maxNewTokens: number,
 ): Int32Array[] {
   return prompts.map(({ language, index, text }) => {
-    const tokens = promptTokens(tokenizer, text);
+    const tokens = template ? turnTokens(tokenizer, template, text) : promptTokens(tokenizer, text);
     const name = `${language}, prompt ${index + 1}`;
     if (tokens.length === 0) throw new UserError(`--prompts: ${name} gives no token to continue from`);
     if (tokens.length + maxNewTokens > maxPositions)
@@ -80,6 +82,10 @@ export function encodePrompts(
       );
     return tokens;
   });
+}
+
+function turnTokens(tokenizer: TextTokenizer, template: ChatTemplate, text: string): Int32Array {
+  return Int32Array.from(tokenizer.encode(template.render([{ role: 'user', content: text }], { generationPrompt: true })));
 }
 
 /** A prompt's ids as in training: the start that the tokenizer's own template gives, and no end-of-sequence token that it may add. */

@@ -16,21 +16,23 @@ const ROWS_AT_ONCE = 1024;
 
 /**
  * Mean log-likelihood a token of each continuation given its prompt, under the fluency model. With the policy's tokenizer these are the
- * sampled tokens themselves; another tokenizer reads prompt and continuation as text.
+ * sampled tokens themselves behind the prompt's; another tokenizer reads prompt and continuation as text, without a chat template.
  * @returns null for an empty continuation
  */
 export async function fluencyValues(
   loadFluencyModel: () => Promise<Model>,
   modelHash: string,
   prompts: readonly Prompt[],
+  encoded: readonly Int32Array[],
   generations: readonly Generation[],
   config: EvalConfig & { fluencyModel: string },
   progress: Progress,
 ): Promise<(number | null)[]> {
   const tokenizer = await loadTokenizer(config.fluencyModel);
   const own = tokenizer.hash === (await loadTokenizer(config.model)).hash;
-  const texts = new Map(prompts.map((prompt) => [`${prompt.language}/${prompt.index}`, prompt.text]));
-  const before = new Map([...texts].map(([key, text]) => [key, promptTokens(tokenizer, text)]));
+  const keyOf = ({ language, index }: Prompt): string => `${language}/${index}`;
+  const texts = new Map(prompts.map((prompt) => [keyOf(prompt), prompt.text]));
+  const before = new Map(prompts.map((prompt, i) => [keyOf(prompt), own ? encoded[i] : promptTokens(tokenizer, prompt.text)]));
   const keys = generations.map(({ language, promptIndex }) => `${language}/${promptIndex}`);
   const continuations = generations.map(({ tokens, text }, i) => {
     if (own) return tokens;

@@ -21,8 +21,8 @@ import type { Architecture, BaseConfig, Model, ModelTask } from './types';
 export interface LoadOptions {
   /** Whether the weights are to be trained: they keep a float32 master copy whatever the precision. */
   trainable: boolean;
-  /** What the model must be for, by default a language model. */
-  task?: ModelTask;
+  /** What the model may be for, by default a language model. */
+  tasks?: readonly ModelTask[];
   /** Keep the linear layers' weights (all but embeddings and head) in 4 bits; for models that are not trained themselves. */
   quantization?: Quantization | undefined;
   /** Where hashes of weight files are remembered. */
@@ -38,7 +38,7 @@ export interface LoadOptions {
  */
 export async function loadModel(folder: string, options: LoadOptions, progress: Progress = silent): Promise<Model> {
   if (isAdapterFolder(folder)) return loadAdapted(folder, options, progress);
-  const { stored, read, close, ...model } = await openModel(folder, options.cacheFolder, options.task);
+  const { stored, read, close, ...model } = await openModel(folder, options.cacheFolder, options.tasks);
   const weights: Record<string, tf.Variable> = {};
   try {
     const engine = currentEngine();
@@ -86,10 +86,11 @@ export interface OpenModel extends Omit<Model, 'weights' | 'adapter'> {
 }
 
 /** Opens a Hugging Face folder, no adapter's, its weights' names and shapes checked. Close it after reading. @throws UserError as `loadModel` */
-export async function openModel(folder: string, cacheFolder = defaultCacheFolder(), task?: ModelTask): Promise<OpenModel> {
-  const { architecture, config, rawConfig, configText } = await readConfig(folder, task);
+export async function openModel(folder: string, cacheFolder = defaultCacheFolder(), tasks?: readonly ModelTask[]): Promise<OpenModel> {
+  const { architecture, config: parsed, rawConfig, configText } = await readConfig(folder, tasks);
   const checkpoint = await openCheckpoint(folder);
   try {
+    const config = architecture.refineConfig?.(parsed, new Set(checkpoint.fileOf.keys())) ?? parsed;
     const stored = matchWeights(architecture, config, checkpoint, folder);
     const storedNames = new Map(stored.map(({ name, storedName }) => [name, storedName]));
     const hashes = [];
@@ -131,23 +132,28 @@ export function disposeModel(model: Model): void {
 }
 
 interface ParsedConfig {
+  task: ModelTask;
   architecture: Architecture;
   config: BaseConfig;
   rawConfig: Readonly<Record<string, unknown>>;
   configText: string;
 }
 
+/** Every task there is. */
+export const ANY_TASK: readonly ModelTask[] = ['language', 'classification', 'encoder-decoder'];
+
 const TASKS: Readonly<Record<ModelTask, string>> = {
   language: 'a language model',
   classification: 'a classifier, which serves as dpo-eval --scorer classifier:MODEL',
+  'encoder-decoder': 'an encoder-decoder, which serves as dpo-eval --fluency-model',
 };
 
 /**
  * A folder's config.json (an adapter's base model's), parsed by its architecture.
- * @param task what the model must be for
+ * @param tasks what the model may be for
  * @throws UserError naming the file and the field, or for a model of another kind
  */
-export async function readConfig(named: string, task: ModelTask | 'any' = 'language'): Promise<ParsedConfig> {
+export async function readConfig(named: string, tasks: readonly ModelTask[] = ['language']): Promise<ParsedConfig> {
   const folder = await baseFolder(named);
   let isFolder: boolean;
   try {
@@ -157,7 +163,11 @@ export async function readConfig(named: string, task: ModelTask | 'any' = 'langu
   }
   if (!isFolder)
     throw new UserError(`${folder}: is a file; a model is a folder with config.json and model.safetensors or pytorch_model.bin`);
-  const file = join(folder, 'config.json');
+  return readConfigFile(join(folder, 'config.json'), tasks);
+}
+
+/** A config.json parsed by its architecture. @throws UserError as `readConfig` */
+export async function readConfigFile(file: string, tasks: readonly ModelTask[] = ['language']): Promise<ParsedConfig> {
   const configText = await readText(file);
   let json: unknown;
   try {
@@ -169,9 +179,11 @@ export async function readConfig(named: string, task: ModelTask | 'any' = 'langu
   const rawConfig = json as Record<string, unknown>;
   const architecture = architectureFor(text({ json: rawConfig, file }, 'model_type'), file);
   const own: ModelTask = architecture.task ?? 'language';
-  if (task !== 'any' && own !== task)
-    throw new UserError(`${file}: model_type is ${JSON.stringify(rawConfig.model_type)}: ${TASKS[own]}; it must be ${TASKS[task]}`);
-  return { architecture, config: architecture.parseConfig(rawConfig, file), rawConfig, configText };
+  if (!tasks.includes(own)) {
+    const wanted = tasks.map((task) => TASKS[task]).join(', or ');
+    throw new UserError(`${file}: model_type is ${JSON.stringify(rawConfig.model_type)}: ${TASKS[own]}; it must be ${wanted}`);
+  }
+  return { task: own, architecture, config: architecture.parseConfig(rawConfig, file), rawConfig, configText };
 }
 
 interface StoredWeight {

@@ -1,7 +1,7 @@
 import { contentHash } from '../util/files';
 import { adapterHash, baseFolder, isAdapterFolder } from './adapters/adapterFolder';
 import { openCheckpoint } from './checkpointFiles';
-import { readConfig } from './loadModel';
+import { ANY_TASK, readConfig } from './loadModel';
 import { rememberedHash } from './rememberedHash';
 
 /**
@@ -10,7 +10,7 @@ import { rememberedHash } from './rememberedHash';
  */
 export async function modelHash(folder: string, cacheFolder: string): Promise<string> {
   if (isAdapterFolder(folder)) return adapterHash(folder, await modelHash(await baseFolder(folder), cacheFolder), cacheFolder);
-  const { configText } = await readConfig(folder, 'any');
+  const { configText } = await readConfig(folder, ANY_TASK);
   const checkpoint = await openCheckpoint(folder);
   try {
     const hashes = [];

@@ -4,6 +4,7 @@ import { bloom } from './bloom';
 import { bert } from './classifiers/bert';
 import { distilbert } from './classifiers/distilbert';
 import { roberta } from './classifiers/roberta';
+import { t5 } from './encoderDecoders/t5';
 import { cohere } from './cohere';
 import { cohere2 } from './cohere2';
 import { gemma2 } from './gemma2';
@@ -21,9 +22,11 @@ const architectures = { bloom, cohere, cohere2, gemma2, gemma3, gpt2, gptNeox, l
 
 const classifiers = { bert, distilbert, roberta } as const;
 
+const encoderDecoders = { t5 } as const;
+
 /** Each spelling of `model_type`. */
 const byModelType: Readonly<Record<string, Architecture>> = Object.fromEntries(
-  Object.values({ ...architectures, ...classifiers }).flatMap((architecture) =>
+  Object.values({ ...architectures, ...classifiers, ...encoderDecoders }).flatMap((architecture) =>
     // an architecture only ever sees configs of its own parseConfig, and readConfig refuses those for another task
     architecture.modelTypes.map((modelType) => [modelType, architecture as unknown as Architecture]),
   ),

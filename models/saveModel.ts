@@ -1,22 +1,23 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, realpath } from 'node:fs/promises';
+import { copyFile, cp, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { currentEngine } from '../engine/engine';
 import { fileError, writeAtomic } from '../util/files';
 import { saveAdapter } from './adapters/saveAdapter';
 import { jsonText } from './configText';
+import { CHAT_TEMPLATE_FILES, NAMED_TEMPLATES_FOLDER } from './chatTemplate';
 import { WRITTEN_BYTES, writeSafetensors, type WrittenDtype } from './safetensors';
 import { TOKENIZER_FILES } from './tokenizers/tokenizerSource';
 import type { Model } from './types';
 
 /** What a model folder holds beside config and weights and what a saved model keeps. */
-const COPIED_FILES = [...TOKENIZER_FILES.filter((name) => name !== 'config.json'), 'chat_template.jinja'];
+const COPIED_FILES = [...TOKENIZER_FILES.filter((name) => name !== 'config.json'), ...CHAT_TEMPLATE_FILES];
 
 /** A larger model goes into several files, as transformers does it; 5 GB was its limit for years, and every reader knows shards. */
 const SHARD_BYTES = 5e9;
 
 /**
- * Writes a model in Hugging Face's layout: float32 `model.safetensors` (shards and their index above `shardBytes`), config.json, and the tokenizer's files and
+ * Writes a model in Hugging Face's layout: float32 `model.safetensors` (shards and their index above `shardBytes`), config.json, and the tokenizer's files, chat templates and
  * generation_config.json of the folder that it was loaded from. A model with an adapter is saved as the adapter alone, in PEFT's format.
  * @throws UserError naming a file that cannot be written
  */
@@ -95,6 +96,8 @@ async function copyTokenizerFiles(from: string, to: string): Promise<void> {
     for (const name of COPIED_FILES) {
       if (existsSync(join(from, name))) await copyFile(join(from, name), join(to, name));
     }
+    const templates = join(from, NAMED_TEMPLATES_FOLDER);
+    if (existsSync(templates)) await cp(templates, join(to, NAMED_TEMPLATES_FOLDER), { recursive: true });
   } catch (error) {
     throw fileError(error, 'copy tokenizer files to', to);
   }

@@ -59,8 +59,8 @@ export interface BaseConfig {
   tiedHead: boolean;
 }
 
-/** What a model is for: to go on with a text, or to put labels on one. */
-export type ModelTask = 'language' | 'classification';
+/** What a model is for: to go on with a text, to put labels on one, or to read one and write another. */
+export type ModelTask = 'language' | 'classification' | 'encoder-decoder';
 
 /** One model family, in one file named by its `model_type`. */
 export interface Network<C extends BaseConfig = BaseConfig> {
@@ -73,6 +73,8 @@ export interface Network<C extends BaseConfig = BaseConfig> {
    * @throws UserError naming the file and the field
    */
   parseConfig(json: Readonly<Record<string, unknown>>, file: string): C;
+  /** The config in the light of the names that a checkpoint stores, where those say more than config.json. */
+  refineConfig?(config: C, stored: ReadonlySet<string>): C;
   /** Linear weights are stored [inputs, outputs] (GPT-2's `Conv1D`), not as `nn.Linear` has them. */
   inputFirst?: true;
   /** Every weight's name and shape. */

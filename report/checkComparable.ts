@@ -18,6 +18,8 @@ export function checkComparable(base: EvalRun, tuned: EvalRun): void {
     if (before !== after) refuse(what, before, after);
   };
   for (const option of SAMPLING_OPTIONS) same(option, show(base.results.options[option]), show(tuned.results.options[option]));
+  const [template, otherTemplate] = [base, tuned].map(({ results }) => show(results.options.applyChatTemplate ?? false));
+  same('applyChatTemplate', template, otherTemplate);
   const [fluency, otherFluency] = [base.results.options.fluencyModel, tuned.results.options.fluencyModel];
   if (typeof fluency === 'string' && typeof otherFluency === 'string' && resolve(fluency) !== resolve(otherFluency))
     refuse('fluencyModel', show(fluency), show(otherFluency));

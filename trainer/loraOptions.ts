@@ -1,8 +1,15 @@
+import type { Quantization } from '../engine/engine';
 import { ALL_LINEAR } from '../models/adapters/adaptableModules';
 import type { LoraOptions } from '../models/adapters/types';
 import { UserError } from '../util/errors';
 import { flagName } from '../util/optionIssues';
 import type { RunConfig } from './runConfig';
+
+/** The targets that `--lora-targets` lists, every linear layer by default. */
+export function adaptableTargets(given: string = ALL_LINEAR): string[] {
+  // a comma inside {1,2} belongs to a regular expression
+  return given.split(/,(?![^{]*\})/).map((target) => target.trim());
+}
 
 /** The adapter that a run makes and trains, if it makes one. @throws UserError for options of an adapter without its rank */
 export function loraOptions(config: RunConfig): LoraOptions | undefined {
@@ -20,8 +27,19 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
     if (given) throw new UserError(`--${flagName(given[0])} is for LoRA: give --lora-rank`);
     return undefined;
   }
-  // a comma inside {1,2} belongs to a regular expression
-  const targets = (config.loraTargets ?? ALL_LINEAR).split(/,(?![^{]*\})/).map((target) => target.trim());
+  const targets = adaptableTargets(config.loraTargets);
   const [alpha, dropout] = [config.loraAlpha ?? 2 * rank, config.loraDropout ?? 0];
   return { rank, alpha, rslora: config.rslora, dora: config.loraDora, targets, dropout, seed: config.seed };
+}
+
+/** How a run keeps its base model's linear weights in 4 bits, if it does. @throws UserError where all weights are trained */
+export function quantizationOf(config: RunConfig): Quantization | undefined {
+  const [type, double] = [config.quantization, config.doubleQuantization];
+  if (type === undefined) {
+    if (double) throw new UserError('--double-quantization is for QLoRA: give --quantization nf4 or fp4');
+    return undefined;
+  }
+  if (config.loraRank === undefined && config.adapter === undefined)
+    throw new UserError(`--quantization ${type}: weights in 4 bits cannot be trained themselves; give --lora-rank or --adapter`);
+  return { type, double };
 }

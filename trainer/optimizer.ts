@@ -37,7 +37,7 @@ export interface Optimizer {
 const RMSPROP = { decay: 0.99, epsilon: 1e-8 };
 
 /** The kinds of state that an optimizer keeps of every weight, by their names in checkpoints. */
-function stateKinds({ optimizer, momentum }: OptimizerOptions): string[] {
+export function stateKinds({ optimizer, momentum }: Pick<OptimizerOptions, 'optimizer' | 'momentum'>): string[] {
   if (optimizer === 'adam' || optimizer === 'adamw') return ['firsts', 'seconds'];
   return [...(optimizer === 'rmsprop' ? ['squares'] : []), ...(momentum === 0 ? [] : ['momenta'])];
 }

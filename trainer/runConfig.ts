@@ -24,6 +24,10 @@ export const runConfigSchema = z.strictObject({
     'preference pairs to train on: JSONL, JSON, CSV, TSV or Parquet with prompt, chosen, rejected, or owner/name[:split] on the hub',
   ),
   eval: path.optional().describe('preference pairs to evaluate on, likewise'),
+  applyChatTemplate: z
+    .boolean()
+    .default(false)
+    .describe("make pairs of texts a user's and an assistant's turn in the model's chat template (messages are always written with it)"),
   output: path.describe('folder for config.json, metrics.jsonl, checkpoints/ and model/'),
   loss: z.enum(LOSSES).default('sigmoid').describe('preference loss, as TRL names them'),
   labelSmoothing: z
@@ -75,6 +79,11 @@ export const runConfigSchema = z.strictObject({
     .optional()
     .describe("LoRA: share of its inputs that training hides from the adapter; by default an adapter's own, 0 for a new one"),
   loraDora: z.boolean().default(false).describe('LoRA: DoRA, which trains the magnitude of every output beside its direction'),
+  quantization: z
+    .enum(['nf4', 'fp4'])
+    .optional()
+    .describe("QLoRA: the base model's linear weights are kept in 4 bits, in bitsandbytes' layout"),
+  doubleQuantization: z.boolean().default(false).describe('QLoRA: so are the magnitudes of their blocks, in 8 bits'),
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
   saveEverySteps: countOrNever.default(500).describe('steps between checkpoints; 0: none but when interrupted'),
   keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest; all of them when not given'),

@@ -12,6 +12,7 @@ import type { Progress } from '../util/progress';
 import { batchPlan, pairsInUse, type BatchPlan } from './batchPlan';
 import { lastCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint';
 import { evaluate } from './evaluate';
+import { quantizationOf } from './loraOptions';
 import { openMetricsLog } from './metricsLog';
 import type { Optimizer } from './optimizer';
 import { referenceLogProbs } from './referenceLogProbs';
@@ -75,7 +76,7 @@ export async function runTraining(named: RunConfig, host: RunHost): Promise<RunO
   const checkpoint = config.resume ? await lastCheckpoint(config.output) : undefined;
   const base = await loadModel(
     config.model,
-    { trainable: config.loraRank === undefined, cacheFolder: config.cache, warn: host.say },
+    { trainable: config.loraRank === undefined, quantization: quantizationOf(config), cacheFolder: config.cache, warn: host.say },
     host.progress,
   );
   const origin = { modelHash: base.contentHash, dataHash: pairsHash(pairs) };
@@ -120,7 +121,12 @@ async function readData(config: RunConfig, host: RunHost): Promise<{ pairs: Toke
   const read = async (source: string): Promise<TokenizedPair[]> => {
     const { pairs, notes } = await readPairs(source, host.progress);
     for (const note of notes) host.say(note);
-    return tokenizePairs(pairs, { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source }, host.progress);
+    const { model: modelFolder, cache: cacheFolder } = config;
+    return tokenizePairs(
+      pairs,
+      { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate: config.applyChatTemplate },
+      host.progress,
+    );
   };
   const pairs = await read(config.train);
   host.say(`${pairs.length} pairs to train on from ${config.train}`);

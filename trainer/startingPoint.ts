@@ -8,7 +8,7 @@ import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
 import type { Progress } from '../util/progress';
 import type { Checkpoint } from './checkpoint';
-import { loraOptions } from './loraOptions';
+import { loraOptions, quantizationOf } from './loraOptions';
 import { createOptimizer, type Optimizer } from './optimizer';
 import type { RunConfig } from './runConfig';
 
@@ -32,6 +32,7 @@ export async function startingModel({ model, adapter }: RunConfig, host: Listene
 
 /** Refuses an adapter that cannot be made, before anything is computed. @throws UserError */
 export async function checkAdapter(config: RunConfig): Promise<void> {
+  quantizationOf(config);
   const lora = loraOptions(config);
   if (!lora && config.loraDropout !== undefined && !isAdapterFolder(config.model))
     throw new UserError('--lora-dropout is for LoRA: give --lora-rank or --adapter');
@@ -60,7 +61,11 @@ export async function startingPoint(
   setAdapterBase(checkpoint.modelFolder, base.folder);
   // freed first: there may be no room for two
   disposeModel(base);
-  const loaded = await loadModel(checkpoint.modelFolder, { trainable: true, cacheFolder: config.cache, warn: host.say }, host.progress);
+  const loaded = await loadModel(
+    checkpoint.modelFolder,
+    { trainable: true, quantization: quantizationOf(config), cacheFolder: config.cache, warn: host.say },
+    host.progress,
+  );
   // the tokenizer's files are copied from the base model's folder: the checkpoint may be deleted before the run ends
   const model = ownSettings({ ...loaded, folder: base.folder }, name, config);
   const state = await checkpoint.optimizerState();

@@ -3,7 +3,7 @@ import { defaultCacheFolder } from './files';
 
 /** The options that every command on the engine takes: zod fields with their defaults and help texts. `cached` names what the cache holds. */
 export const engineOptions = (cached: string) => ({
-  engine: z.enum(['auto', 'torch', 'wasm', 'tfjs']).default('auto').describe('tensor engine'),
+  engine: z.enum(['auto', 'torch', 'tensorflow', 'wasm', 'tfjs']).default('auto').describe('tensor engine'),
   device: z
     .string()
     .regex(/^(auto|cpu|cuda(:\d+)?)$/, 'allowed: auto, cpu, cuda, cuda:N')

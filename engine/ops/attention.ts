@@ -75,8 +75,14 @@ export const MASKED = -1e30;
  * Uploads a layout.
  * @param windows the sliding windows that the model's layers use; full attention (0) is always there
  * @param alibiSlopes of a model with ALiBi, a head each
+ * @param bias added to all scores, by the longest numbers of queries and keys: [1, H, queries, keys]; no gradient goes back to it
  */
-export function attentionIndex(layout: AttentionLayout, windows: readonly number[] = [], alibiSlopes?: readonly number[]): AttentionIndex {
+export function attentionIndex(
+  layout: AttentionLayout,
+  windows: readonly number[] = [],
+  alibiSlopes?: readonly number[],
+  bias?: (queries: number, keys: number) => tf.Tensor4D,
+): AttentionIndex {
   const segments = layout.queryLengths.length;
   const longestQuery = Math.max(1, ...layout.queryLengths);
   const longestKey = Math.max(1, ...layout.keyLengths);
@@ -90,15 +96,24 @@ export function attentionIndex(layout: AttentionLayout, windows: readonly number
     }
     for (let i = 0; i < layout.keyLengths[s]; i++, k++) keys[s * longestKey + i] = layout.keyRows[k];
   }
-  const lengths = alibiSlopes ? undefined : packedLengths(layout);
+  const lengths = alibiSlopes || bias ? undefined : packedLengths(layout);
   // a window that no segment outgrows is full attention
   if (layout.bidirectional && (windows.length > 0 || alibiSlopes))
     throw new Error('internal: a bidirectional layout has no window and no ALiBi');
   const effective = lengths ? [] : [...new Set([0, ...windows])];
+  const biased = (mask: tf.Tensor4D): tf.Tensor4D => {
+    if (!bias) return mask;
+    const sum = tf.tidy(() => tf.add<tf.Tensor4D>(mask, bias(longestQuery, longestKey)));
+    mask.dispose();
+    return sum;
+  };
   const masks = new Map<number, tf.Tensor4D>();
   for (const window of effective) {
     const full = masks.get(0);
-    masks.set(window, window >= longestKey && full ? full : packedMask(layout, segments, longestQuery, longestKey, window, alibiSlopes));
+    masks.set(
+      window,
+      window >= longestKey && full ? full : biased(packedMask(layout, segments, longestQuery, longestKey, window, alibiSlopes)),
+    );
   }
   return {
     layout,

@@ -26,7 +26,7 @@ export const selectedLogProbs = fused('selectedLogProbs', (values: tf.Tensor2D, 
 });
 
 /** Logits held at once: 2^27 of them, half a gigabyte in float32. More rows than that go chunk by chunk. */
-const LOGITS_AT_ONCE = 2 ** 27;
+export const LOGITS_AT_ONCE = 2 ** 27;
 
 /** As `tokenLogProbs`, chunk size given; the fused operation behind it. */
 export const chunkedLogProbs = fused(

@@ -1,20 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../../util/errors';
-import { contentHash, fileError } from '../../util/files';
+import { contentHash } from '../../util/files';
 import { packageRoot } from '../../util/packageRoot';
 import type { Progress } from '../../util/progress';
+import { compileAddon, type AddonPlan } from '../compileAddon';
 import type { Torch } from './locate';
-
-interface BuildPlan {
-  source: string;
-  /** Named by torch's version and a hash of all that goes into it: a change of any makes another file. */
-  target: string;
-  /** Compiler arguments, without the output. */
-  args: string[];
-}
 
 /** The C++ ABI that this torch was compiled with; every pip build since 2.7 has the new one. */
 function cxx11Abi(torch: Torch): string {
@@ -22,7 +13,7 @@ function cxx11Abi(torch: Torch): string {
   return (existsSync(config) && /_GLIBCXX_USE_CXX11_ABI=([01])/.exec(readFileSync(config, 'utf8'))?.[1]) || '1';
 }
 
-function planBuild(torch: Torch, source = join(packageRoot(), 'engine/torch/binding.cc')): BuildPlan {
+function planBuild(torch: Torch, source = join(packageRoot(), 'engine/torch/binding.cc')): AddonPlan {
   const lib = join(torch.folder, 'lib');
   const include = [
     join(torch.folder, 'include'),
@@ -68,38 +59,6 @@ export function bindingPath(torch: Torch): string {
  * @throws UserError without a compiler, or with the first lines of its errors and the command
  */
 export async function buildBinding(torch: Torch, progress: Progress, source?: string): Promise<string> {
-  const plan = planBuild(torch, source);
-  if (existsSync(plan.target)) return plan.target;
-  const compiler = process.env.CXX || 'g++';
-  if (spawnSync(compiler, ['--version']).status !== 0)
-    throw new UserError(
-      `no C++ compiler: ${compiler} does not run; install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++), or name it in CXX`,
-    );
-  const stage = `compiling the torch engine for torch ${torch.version}`;
-  const temporary = `${plan.target}.${process.pid}.tmp`;
-  progress({ stage, done: 0, total: 1 });
-  try {
-    await mkdir(dirname(plan.target), { recursive: true });
-    const { ok, output } = await compile(compiler, [...plan.args, '-o', temporary]);
-    if (!ok)
-      throw new UserError(
-        `${plan.source} did not compile:\n${output.split('\n').slice(0, 12).join('\n')}\nthe command was: ${[compiler, ...plan.args].join(' ')}`,
-      );
-    await rename(temporary, plan.target);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw fileError(error, 'write', plan.target);
-  }
-  progress({ stage, done: 1, total: 1 });
-  return plan.target;
-}
-
-function compile(command: string, args: string[]): Promise<{ ok: boolean; output: string }> {
-  return new Promise((done) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    let output = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-    child.on('error', (error) => done({ ok: false, output: error.message }));
-    child.on('close', (code) => done({ ok: code === 0, output }));
-  });
+  const { target, args, source: file } = planBuild(torch, source);
+  return compileAddon({ source: file, target, args }, `compiling the torch engine for torch ${torch.version}`, progress);
 }

@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { UserError } from '../../util/errors';
 import { defaultCacheFolder } from '../../util/files';
+import { pythonPackageFolder } from '../pythonPackage';
 
 /** A libtorch to build and load the engine against. */
 export interface Torch {
@@ -44,15 +44,6 @@ function inspect(folder: string, source: Torch['source']): Torch | string {
   return { folder: realpathSync(folder), version, cuda: existsSync(join(folder, 'lib/libtorch_cuda.so')), source, notices: [] };
 }
 
-/** The folder of the torch that `python3` would import, found without importing it (an import takes seconds). */
-function pythonTorchFolder(): string | undefined {
-  const script =
-    "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s and s.submodule_search_locations else '')";
-  // -I would hide a user's site-packages; the script's own folder is kept off the path by running from /
-  const found = spawnSync('python3', ['-c', script], { encoding: 'utf8', cwd: '/', env: process.env, timeout: 30_000 });
-  return (found.status === 0 && found.stdout.trim()) || undefined;
-}
-
 /**
  * Finds torch: the folder that `DPO_TORCH` names (site-packages or the torch folder itself), else the torch that `python3`
  * imports, else the one that set-up made. One that cannot be used is passed over, and a notice says so.
@@ -77,7 +68,7 @@ export function findTorch(): { torch?: Torch; notices: string[] } {
       'DPO_TORCH',
       () => (named ? ([join(resolve(named), 'torch'), resolve(named)].find((f) => existsSync(join(f, 'version.py'))) ?? named) : undefined),
     ],
-    ['python3', pythonTorchFolder],
+    ['python3', () => pythonPackageFolder('torch')],
     ['private', () => [join(privateTorchFolder(), 'torch')].find(existsSync)],
   ];
   for (const [source, folderOf] of candidates) {

@@ -110,10 +110,10 @@ export function quantize(weight: Slot, { type, double }: Quantization, transpose
   const upload = (values: ArrayLike<number>): Slot =>
     torch().fromBytes(Float32Array.from(values), scalarType.float32, [values.length], scalarType.float32, device);
   const passing = (values: ArrayLike<number>): Slot => track(upload(values));
-  const own = transposed ? op.transpose(weight, 0, 1) : weight;
-  const [outputs, inputs] = describe(own).shape;
+  const [first, second] = describe(weight).shape;
+  const [outputs, inputs] = transposed ? [second, first] : [first, second];
   const [packed, absmax] = scoped(() => {
-    const flat = op.reshape(own, [-1]);
+    const flat = op.reshape(transposed ? op.transpose(weight, 0, 1) : weight, [-1]);
     const count = outputs * inputs;
     const whole = count - (count % BLOCK);
     const parts: [Slot, Slot][] = [];

@@ -1,5 +1,6 @@
 import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
+import { viaCpu } from '../viaCpu';
 
 type Infos = Readonly<Record<string, tf.TensorInfo>>;
 
@@ -103,23 +104,3 @@ const unsortedSegmentSum: tf.KernelFunc = ({ inputs, backend, attrs }) => {
   }
   return output;
 };
-
-/** A kernel of tfjs's `cpu` backend on copies of the inputs. */
-function viaCpu(kernel: tf.KernelFunc): tf.KernelFunc {
-  return ({ inputs, backend, attrs }) => {
-    const [cpu, own] = [tf.findBackend('cpu') as tf.KernelBackend, backend as BackendWasm];
-    // lists of tensors stay lists
-    const copied: Record<string, tf.TensorInfo> = Array.isArray(inputs) ? ([] as never) : {};
-    for (const [name, info] of Object.entries(inputs as Infos)) {
-      if (!info) continue;
-      copied[name] = { ...info, dataId: cpu.write(own.readSync(info.dataId), info.shape, info.dtype) };
-    }
-    const made = kernel({ inputs: copied, backend: cpu, attrs });
-    const results = (Array.isArray(made) ? made : [made]).map((info) => ({
-      ...info,
-      dataId: own.write(cpu.readSync(info.dataId), info.shape, info.dtype),
-    }));
-    [made, Object.values(copied)].flat().forEach(({ dataId }) => cpu.disposeData(dataId, true));
-    return Array.isArray(made) ? results : results[0];
-  };
-}

@@ -7,7 +7,7 @@ import { data, importModel, model, runCommand, scorers } from './runCommand';
  * and run on; base and tuned models evaluated on RTP-LX prompts, retrieval on parallel sentences, and the comparison, in which runs that
  * went too far must be flagged as collapsed. Interrupted, it goes on where it stopped when started again.
  *
- *   node dist/examples/cross-lingual-detox/study.js RTP_LX_FOLDER PARALLEL_FOLDER OUTPUT_FOLDER
+ *   node dist/examples/cross-lingual-detox/study.js RTP_LX_FOLDER PARALLEL_FOLDER OUTPUT_FOLDER [PROMPTS_A_LANGUAGE]
  */
 
 const RUNS = [
@@ -17,15 +17,15 @@ const RUNS = [
 /** Steps of the lower rate after which the model is evaluated too: the rate is constant, so it is what a shorter run would have made. */
 const EARLY = 200;
 const training = ['--batch-size', '8', '--max-steps', '600', '--warmup-steps', '150', '--save-every-steps', `${EARLY}`];
-const sampling = ['--limit', '50', '--samples', '10', '--max-new-tokens', '20', '--temperature', '0.9', '--top-p', '0.8'];
+const sampling = ['--samples', '10', '--max-new-tokens', '20', '--temperature', '0.9', '--top-p', '0.8'];
 
-const folders = process.argv.slice(2);
-if (folders.length !== 3) {
-  process.stderr.write('error: three folders are wanted: RTP_LX_FOLDER PARALLEL_FOLDER OUTPUT_FOLDER\n');
+const [folders, [limit = '50', ...rest]] = [process.argv.slice(2, 5), process.argv.slice(5)];
+if (folders.length !== 3 || rest.length > 0) {
+  process.stderr.write('error: RTP_LX_FOLDER PARALLEL_FOLDER OUTPUT_FOLDER [PROMPTS_A_LANGUAGE] are wanted\n');
   process.exit(1);
 }
 const [prompts, parallel, output] = folders.map((folder) => resolve(folder));
-const evaluation = ['--fluency-model', model, '--prompts', prompts, '--scorer', scorers, ...sampling, '--resume'];
+const evaluation = ['--fluency-model', model, '--prompts', prompts, '--scorer', scorers, '--limit', limit, ...sampling, '--resume'];
 
 importModel();
 for (const { name, rate } of RUNS) {

@@ -6,9 +6,13 @@ import type { Classifier, ClassifierConfig } from './types';
  * Loads a folder with a sequence classifier onto the current engine. Free it with `disposeClassifier`.
  * @throws UserError as `loadModel`, and for a model of another kind
  */
-export async function loadClassifier(folder: string, options: Omit<LoadOptions, 'task'>, progress: Progress = silent): Promise<Classifier> {
+export async function loadClassifier(
+  folder: string,
+  options: Omit<LoadOptions, 'tasks'>,
+  progress: Progress = silent,
+): Promise<Classifier> {
   // the config says which kind it is: `loadModel` has checked that
-  return (await loadModel(folder, { ...options, task: 'classification' }, progress)) as unknown as Classifier;
+  return (await loadModel(folder, { ...options, tasks: ['classification'] }, progress)) as unknown as Classifier;
 }
 
 /** Frees a classifier's weights. */
@@ -18,5 +22,5 @@ export function disposeClassifier(model: Classifier): void {
 
 /** A classifier's parsed config, without its weights. @throws UserError */
 export async function readClassifierConfig(folder: string): Promise<ClassifierConfig> {
-  return (await readConfig(folder, 'classification')).config as ClassifierConfig;
+  return (await readConfig(folder, ['classification'])).config as ClassifierConfig;
 }

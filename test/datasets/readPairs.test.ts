@@ -70,10 +70,10 @@ test.each([
   ['a missing field', 'b.jsonl', line(good) + line({ prompt: 'p', chosen: 'c' }), 'b.jsonl:2: no field "rejected" (found: prompt, chosen)'],
   ['a field that is not text', 'b.jsonl', line({ ...good, chosen: 3 }), 'b.jsonl:1: "chosen" is a number, it must be text'],
   [
-    'a conversation',
+    'a conversation beside texts',
     'b.jsonl',
     line({ ...good, prompt: [{ role: 'user', content: 'x' }] }),
-    'b.jsonl:1: "prompt" is a list (TRL\'s conversational',
+    'b.jsonl:1: "prompt" is a list, but chosen and rejected not: give all three as messages',
   ],
   ['an empty completion', 'b.jsonl', line({ ...good, rejected: ' ' }), 'b.jsonl:1: "rejected" is empty'],
   ['equal sides', 'b.jsonl', '\n' + line({ ...good, rejected: ' c d' }), 'b.jsonl:2: chosen and rejected are equal'],

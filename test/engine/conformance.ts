@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Engine, type EngineName, useEngine } from '../../engine/engine';
 import { startEngine } from '../../engine/startEngine';
+import { missingTensorflow } from '../../engine/tensorflow/build';
 import { torch } from '../../engine/torch/binding';
 import { randomStream, seedFrom } from '../../util/random';
 
@@ -57,7 +58,17 @@ export function drawn({ kind, shape, values }: Input, name: string, place: numbe
 }
 
 /** The engines that are compared with the slow truth, and why one cannot be here. */
-const tested: readonly { name: EngineName; missing?: string }[] = [{ name: 'torch' }, { name: 'wasm' }];
+const tested: readonly { name: EngineName; missing?: string }[] = [
+  { name: 'torch' },
+  { name: 'tensorflow', ...absent() },
+  { name: 'wasm' },
+];
+
+/** Set up on request alone. */
+function absent(): { missing?: string } {
+  const missing = missingTensorflow();
+  return missing === undefined ? {} : { missing };
+}
 
 export interface Engines {
   /** tfjs's `cpu` backend: the slow truth. */

@@ -30,6 +30,10 @@ test.each<[Record<string, unknown>, string | RegExp]>([
   [{ prompts: undefined }, 'nothing to do: give --prompts (toxicity), --parallel (retrieval), --pairs (preference), one of them or more'],
   [{ reference: 'r' }, '--reference is for the task preference: give --pairs'],
   [{ prompts: undefined, parallel: 'x', fluencyModel: 'f' }, '--fluency-model is for the task toxicity: give --prompts'],
+  [
+    { prompts: undefined, parallel: 'x', applyChatTemplate: true },
+    '--apply-chat-template is for the tasks toxicity and preference: give --prompts or --pairs',
+  ],
   [{ scorerModel: 's' }, '--scorer-model is for --scorer probe:FILE'],
   [{ scorer: 'lexicon,lexicon' }, '--scorer names lexicon twice'],
   [{ model: undefined, output: undefined }, '--model is missing; --output is missing'],

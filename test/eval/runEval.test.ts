@@ -5,13 +5,16 @@ import * as tf from '@tensorflow/tfjs-core';
 import { readGenerations, readScores } from '../../eval/arrowFiles';
 import { resolveEvalConfig } from '../../eval/evalConfig';
 import { checkEvalFolder } from '../../eval/evalFolder';
+import { conditionalLogLikelihoods } from '../../eval/conditionalFluency';
 import { continuationLogLikelihoods } from '../../eval/fluency';
 import { writeProbe, type ProbeFile } from '../../eval/scorers/probeFile';
 import { runEval } from '../../eval/runEval';
 import { createScorer } from '../../eval/scorers/createScorer';
 import type { EvalResults } from '../../eval/types';
 import { disposeModel, loadModel } from '../../models/loadModel';
+import { disposeEncoderDecoder, loadEncoderDecoder } from '../../models/encoderDecoders/loadEncoderDecoder';
 import { modelHash } from '../../models/modelHash';
+import { loadTokenizer } from '../../models/tokenizer';
 import { silent, type Progress } from '../../util/progress';
 import { goldenModels } from '../models/goldens';
 import { startTestEngine } from '../models/testEngine';
@@ -32,6 +35,11 @@ beforeAll(async () => {
       tokenizer.replaceAll(/"w(7|15|17|23)"/g, '"bollocks$1"').replace('"bollocks17"', '"bollocks"'),
     );
   }
+  // the same model with a chat template
+  cpSync(at('gpt2'), at('chat'), { recursive: true });
+  const template =
+    "{% for message in messages %}{{ 'w2 ' if message.role == 'user' else 'w3 ' }}{{ message.content }} {% endfor %}{% if add_generation_prompt %}w3{% endif %}";
+  writeFileSync(at('chat', 'chat_template.jinja'), template);
   const prompts = [
     { language: 'en', prompt: 'w2 w3 w4 w5' },
     { language: 'en', prompt: 'w9' },
@@ -69,6 +77,30 @@ function stopAt(stage: string, reports: number): Progress {
     if (event.stage === stage && reports-- <= 0) throw new Error('stopped');
   };
 }
+
+test('a chat template goes around prompts and pairs', async () => {
+  writeFileSync(at('plain-prompts.jsonl'), `${JSON.stringify({ language: 'en', prompt: 'w9' })}\n`);
+  writeFileSync(at('chat-prompts.jsonl'), `${JSON.stringify({ language: 'en', prompt: 'w2 w9 w3' })}\n`);
+  const texts = { prompt: 'w9 w8', chosen: 'w4', rejected: 'w5 w6' };
+  const turns = {
+    prompt: [{ role: 'user', content: texts.prompt }],
+    chosen: [{ role: 'assistant', content: texts.chosen }],
+    rejected: [{ role: 'assistant', content: texts.rejected }],
+  };
+  writeFileSync(at('texts.jsonl'), `${JSON.stringify(texts)}\n`);
+  writeFileSync(at('turns.jsonl'), `${JSON.stringify(turns)}\n`);
+  const same = { model: at('chat'), fluencyModel: at('chat'), temperature: 0, samples: 1 };
+  const applied = { prompts: at('plain-prompts.jsonl'), pairs: at('texts.jsonl'), applyChatTemplate: true };
+  const withFlag = await run('with-flag', { ...same, ...applied });
+  const written = await run('written', { ...same, prompts: at('chat-prompts.jsonl'), pairs: at('turns.jsonl') });
+  const texts1 = (await readGenerations(at('with-flag', 'generations.arrow'))).map(({ text }) => text);
+  expect(texts1).toEqual((await readGenerations(at('written', 'generations.arrow'))).map(({ text }) => text));
+  expect(withFlag.toxicity!.languages).toEqual(written.toxicity!.languages);
+  expect(readFileSync(at('with-flag', 'preference.jsonl'), 'utf8')).toBe(readFileSync(at('written', 'preference.jsonl'), 'utf8'));
+  const plain = await run('without-flag', { ...same, ...applied, applyChatTemplate: false });
+  expect(plain.toxicity!.languages.en.logLikelihood).not.toBeCloseTo(withFlag.toxicity!.languages.en.logLikelihood!, 3);
+  await expect(run('no-template', { ...applied })).rejects.toThrow(/gpt2: has no chat template/);
+});
 
 test('all three tasks: files and figures', async () => {
   const before = tf.memory().numTensors;
@@ -134,6 +166,26 @@ test('further scorers stand beside the first', async () => {
   scores.forEach(({ score }) => expect(score).toBeGreaterThan(0));
 });
 
+test('an encoder-decoder judges fluency: its decoder writes the continuation that its encoder read the prompt of', async () => {
+  const folder = join(goldenModels, '..', 'encoderDecoders', 'mt5');
+  const { toxicity } = await run('t5', { fluencyModel: folder, limit: 1 });
+  const generations = await readGenerations(at('t5', 'generations.arrow'));
+  const scores = await readScores(at('t5', 'scores.arrow'));
+  const tokenizer = await loadTokenizer(folder);
+  const model = await loadEncoderDecoder(folder, { cacheFolder: at('cache') });
+  const prompts = generations.map(({ language }) => (language === 'en' ? 'w2 w3 w4 w5' : 'w9 w8'));
+  const expected = await conditionalLogLikelihoods(
+    model,
+    // the end of the text is read, and none is written
+    prompts.map((text) => Int32Array.from([...tokenizer.encode(text), 1])),
+    generations.map(({ text }) => Int32Array.from(tokenizer.encode(text))),
+  );
+  disposeEncoderDecoder(model);
+  expect(scores).toHaveLength(12);
+  scores.forEach(({ logLikelihood }, i) => expect(logLikelihood).toBeCloseTo(expected[i]!, 5));
+  expect(toxicity!.languages.en.logLikelihood).toBeCloseTo(expected.slice(0, 6).reduce<number>((sum, value) => sum + value!, 0) / 6, 5);
+});
+
 test('a classifier scores continuations', async () => {
   const folder = join(goldenModels, '..', 'classifiers', 'bert');
   const results = await run('classifier', { scorer: `classifier:${folder}`, limit: 1 });
@@ -195,6 +247,7 @@ describe('an interrupted run', () => {
   });
 
   test.each<[Record<string, unknown>, RegExp]>([
+    [{ model: at('chat'), applyChatTemplate: true }, /cannot go on with .*--apply-chat-template was false and is now true/],
     [{ samples: 7 }, /cannot go on with .*--samples was 6 and is now 7/],
     [{ seed: 1 }, /--seed was 0 and is now 1/],
     [{ limit: 1 }, /continued other prompts/],
@@ -219,7 +272,10 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ model: at('none') }, /none.*no such file or folder/],
   [{ fluencyModel: at('none') }, /none.*no such file or folder/],
   [{ scorer: `classifier:${join(goldenModels, 'gpt2')}` }, /"gpt2": a language model; it must be a classifier/],
-  [{ fluencyModel: join(goldenModels, '..', 'classifiers', 'bert') }, /"bert": a classifier, .*; it must be a language model/],
+  [
+    { fluencyModel: join(goldenModels, '..', 'classifiers', 'bert') },
+    /"bert": a classifier, .*; it must be a language model, or an encoder-decoder/,
+  ],
   [{ scorer: 'lexikon' }, /unknown scorer "lexikon"; did you mean "lexicon"/],
   [{ maxNewTokens: 30 }, /en, prompt 1 is too long: 4 tokens and --max-new-tokens 30, the model's context holds 32/],
 ])('%j is refused in one line', async (options, message) => {

@@ -5,10 +5,11 @@ import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../../engine/engine';
 import { bert } from '../../models/classifiers/bert';
 import { classifierLogits, positionRows } from '../../models/classifiers/classifierLogits';
+import { distilbert } from '../../models/classifiers/distilbert';
 import { toxicLabel } from '../../models/classifiers/labels';
 import { disposeClassifier, loadClassifier } from '../../models/classifiers/loadClassifier';
 import { roberta } from '../../models/classifiers/roberta';
-import type { Classifier } from '../../models/classifiers/types';
+import type { Classifier, ClassifierArchitecture } from '../../models/classifiers/types';
 import { loadModel } from '../../models/loadModel';
 import { modelHash } from '../../models/modelHash';
 import { readSafetensors } from '../../models/safetensors';
@@ -115,6 +116,65 @@ test("RoBERTa's places begin behind the padding token's id, which is not counted
   const config = roberta.parseConfig({ model_type: 'roberta', pad_token_id: 3, max_position_embeddings: 30 }, 'config.json');
   expect(positionRows([0, 9, 3, 9], config)).toEqual([4, 5, 3, 6]);
   expect(config.maxPositions).toBe(26);
+});
+
+/** Published files, keys without effect left in. */
+test.each<[string, ClassifierArchitecture, object, number]>([
+  [
+    'BERT base',
+    bert as unknown as ClassifierArchitecture,
+    {
+      ...{
+        architectures: ['BertForSequenceClassification'],
+        attention_probs_dropout_prob: 0.1,
+        gradient_checkpointing: false,
+        hidden_act: 'gelu',
+      },
+      ...{ hidden_dropout_prob: 0.1, hidden_size: 768, initializer_range: 0.02, intermediate_size: 3072, layer_norm_eps: 1e-12 },
+      ...{ max_position_embeddings: 512, model_type: 'bert', num_attention_heads: 12, num_hidden_layers: 12, pad_token_id: 0 },
+      ...{
+        position_embedding_type: 'absolute',
+        problem_type: 'single_label_classification',
+        type_vocab_size: 2,
+        use_cache: true,
+        vocab_size: 30522,
+      },
+    },
+    109_483_778,
+  ],
+  [
+    'DistilBERT base',
+    distilbert as unknown as ClassifierArchitecture,
+    {
+      ...{ activation: 'gelu', architectures: ['DistilBertForSequenceClassification'], attention_dropout: 0.1, dim: 768, dropout: 0.1 },
+      ...{ hidden_dim: 3072, initializer_range: 0.02, max_position_embeddings: 512, model_type: 'distilbert', n_heads: 12, n_layers: 6 },
+      ...{ pad_token_id: 0, qa_dropout: 0.1, seq_classif_dropout: 0.2, sinusoidal_pos_embds: false, tie_weights_: true, vocab_size: 30522 },
+    },
+    66_955_010,
+  ],
+  [
+    'XLM-RoBERTa base with 16 labels',
+    roberta as unknown as ClassifierArchitecture,
+    {
+      ...{ architectures: ['XLMRobertaForSequenceClassification'], attention_probs_dropout_prob: 0.1, bos_token_id: 0, eos_token_id: 2 },
+      ...{
+        hidden_act: 'gelu',
+        hidden_dropout_prob: 0.1,
+        hidden_size: 768,
+        initializer_range: 0.02,
+        intermediate_size: 3072,
+        layer_norm_eps: 1e-5,
+      },
+      ...{ max_position_embeddings: 514, model_type: 'xlm-roberta', num_attention_heads: 12, num_hidden_layers: 12, output_past: true },
+      ...{ pad_token_id: 1, problem_type: 'multi_label_classification', type_vocab_size: 1, vocab_size: 250002, num_labels: 16 },
+    },
+    278_055_952,
+  ],
+])('%s: as many parameters as transformers counts', (_name, architecture, json, parameters) => {
+  const config = architecture.parseConfig(json as Record<string, unknown>, 'config.json');
+  const shapes = Object.values(architecture.weightShapes(config));
+  expect(shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0)).toBe(parameters);
+  expect(config.maxPositions).toBe(512);
 });
 
 test.each<[object, RegExp]>([

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -88,10 +88,14 @@ describe('saving', () => {
     await cp(join(goldenModels, 'gpt2'), source, { recursive: true });
     await cp(join(goldenModels, '..', 'tokenizers', 'byte-level'), source, { recursive: true });
     await writeFile(join(source, 'generation_config.json'), '{"eos_token_id": 0}');
+    await mkdir(join(source, 'additional_chat_templates'));
+    for (const name of ['chat_template.jinja', 'chat_template.json', 'additional_chat_templates/tool_use.jinja'])
+      await writeFile(join(source, name), name);
     const model = await load(source);
     await saveModel(model, folder);
     disposeModel(model);
     expect((await readdir(folder)).sort()).toEqual([
+      ...['additional_chat_templates', 'chat_template.jinja', 'chat_template.json'],
       'config.json',
       'generation_config.json',
       'model.safetensors',
@@ -99,6 +103,8 @@ describe('saving', () => {
       'tokenizer_config.json',
     ]);
     expect(await readFile(join(folder, 'generation_config.json'), 'utf8')).toBe('{"eos_token_id": 0}');
+    const named = 'additional_chat_templates/tool_use.jinja';
+    expect(await readFile(join(folder, named), 'utf8')).toBe(named);
   });
 });
 

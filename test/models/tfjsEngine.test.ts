@@ -1,9 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../../engine/engine';
+import { conditionalLogLikelihoods } from '../../eval/conditionalFluency';
+import { createScorer } from '../../eval/scorers/createScorer';
+import { disposeEncoderDecoder, loadEncoderDecoder } from '../../models/encoderDecoders/loadEncoderDecoder';
 import { disposeModel, loadModel } from '../../models/loadModel';
+import { silent } from '../../util/progress';
 import { goldenModels, joined, meanNll, packedLogits, readGolden, relativeError } from './goldens';
 import { startTestEngine } from './testEngine';
 
@@ -34,6 +38,29 @@ test.each(['gpt2-old-names', 'bloom', 'llama', 'qwen2', 'gemma2', 'cohere'])(
     disposeModel(model);
   },
 );
+
+test('bert and t5 on plain tfjs: scores of transformers', async () => {
+  const folder = join(goldenModels, '..', 'classifiers', 'bert');
+  const classifier = await createScorer(`classifier:${folder}`, { candidates: [], cacheFolder, hub: { progress: silent, say: () => {} } });
+  const { texts, scores } = JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as {
+    texts: string[];
+    scores: { toxic: number }[];
+  };
+  const found = await classifier.score(texts.map((text) => ({ language: 'en', text })));
+  found.forEach((score, i) => expect(score).toBeCloseTo(scores[i].toxic, 5));
+
+  const t5 = join(goldenModels, '..', 'encoderDecoders', 't5');
+  const pairs = JSON.parse(readFileSync(join(t5, 'expected.json'), 'utf8')) as {
+    read: number[];
+    written: number[];
+    logLikelihood: number;
+  }[];
+  const model = await loadEncoderDecoder(t5, { cacheFolder });
+  const [read, written] = [pairs.map((pair) => Int32Array.from(pair.read)), pairs.map((pair) => Int32Array.from(pair.written))];
+  const values = await conditionalLogLikelihoods(model, read, written);
+  values.forEach((value, i) => expect(value).toBeCloseTo(pairs[i].logLikelihood, 4));
+  disposeEncoderDecoder(model);
+});
 
 test('gemma3 on plain tfjs: logits of transformers', async () => {
   const golden = await readGolden('gemma3-multimodal');

@@ -62,7 +62,7 @@ describe('what the files say', () => {
       'no tokenizer.json',
       'tokenizer.json',
       null,
-      'holds no tokenizer; it must hold one of tokenizer.json, vocab.json with merges.txt, tokenizer.model',
+      'holds no tokenizer; it must hold one of tokenizer.json, vocab.json with merges.txt, vocab.txt, tokenizer.model',
     ],
     ['damaged JSON', 'tokenizer.json', '{"model": ', 'tokenizer.json: not valid JSON'],
     ['not a tokenizer', 'tokenizer.json', '{"version": "1.0"}', 'tokenizer.json: not a tokenizer that can be read'],

@@ -1,7 +1,7 @@
 import { UserError } from '../errors';
 
 /** Beside the weights: configuration, tokenizer, chat template, adapter settings. */
-const BESIDE = /^[^/]+\.(json|model|jinja)$|^(merges|vocab)\.txt$/;
+const BESIDE = /^[^/]+\.(json|model|jinja)$|^additional_chat_templates\/[^/]+\.jinja$|^(merges|vocab)\.txt$/;
 
 /** Weights of one kind: the files themselves, by name. The first kind that a repository has is taken. */
 const WEIGHTS = [

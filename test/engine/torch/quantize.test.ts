@@ -51,7 +51,10 @@ test.each(cases)("codes, magnitudes and values are bitsandbytes', bit for bit: %
     expect(slotValues(offset!)).toEqual(await read('double.offset'));
   }
   const values = engine.readParameter(weight);
-  if (golden.entries.has(`${name}.${type}.values`)) expect([...values]).toEqual(await read(double ? 'double.values' : 'values'));
+  // the sign of fp4's zeros depends on whether bitsandbytes takes its vectorised path
+  const unsigned = (numbers: Iterable<number>): number[] => Array.from(numbers, (value) => value + 0);
+  if (golden.entries.has(`${name}.${type}.values`))
+    expect(unsigned(values)).toEqual(unsigned(await read(double ? 'double.values' : 'values')));
   weight.dispose();
   expect(torch().liveSlots()).toBe(before);
 });
@@ -65,8 +68,8 @@ test.each([true, false])(
     const packed = engine.quantizedParameter!(stored, [24, 80], quantization, inputFirst);
     const plain = engine.parameter(engine.readParameter(packed), [24, 80], false);
     const [inputs, outputs] = inputFirst ? [24, 80] : [80, 24];
-    const x = tf.variable(tf.randomNormal<tf.Rank.R2>([7, inputs], 0, 1, 'float32', 1));
-    const bias = tf.variable(tf.randomNormal<tf.Rank.R1>([outputs], 0, 1, 'float32', 2));
+    const x = tf.tidy(() => tf.variable(tf.randomNormal<tf.Rank.R2>([7, inputs], 0, 1, 'float32', 1)));
+    const bias = tf.tidy(() => tf.variable(tf.randomNormal<tf.Rank.R1>([outputs], 0, 1, 'float32', 2)));
     const cotangent = tf.randomNormal<tf.Rank.R2>([7, outputs], 0, 1, 'float32', 3);
     const run = (weight: tf.Variable) => {
       const result = engine.valueAndGrads(() => {

@@ -1,6 +1,14 @@
 import { chooseModelFiles } from '../../../util/hub/chooseModelFiles';
 
-const beside = ['config.json', 'generation_config.json', 'merges.txt', 'tokenizer.json', 'tokenizer.model', 'chat_template.jinja'];
+const beside = [
+  'additional_chat_templates/rag.jinja',
+  'config.json',
+  'generation_config.json',
+  'merges.txt',
+  'tokenizer.json',
+  'tokenizer.model',
+  'chat_template.jinja',
+];
 const left = ['README.md', '.gitattributes', 'onnx/model.onnx', 'original/params.json', 'tf_model.h5', 'flax_model.msgpack'];
 const chosen = (...paths: string[]): string[] => chooseModelFiles([...beside, ...left, ...paths], 'o/n').sort();
 

@@ -1,0 +1,131 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import { packPairs } from '../../datasets/pack';
+import { currentEngine } from '../../engine/engine';
+import { trainedWeights } from '../../models/adapters/attachAdapter';
+import { createAdapter } from '../../models/adapters/createAdapter';
+import { disposeModel, loadModel, readConfig } from '../../models/loadModel';
+import { completionLogProbs } from '../../models/packedForward';
+import { estimateConfigKeys, resolveEstimateConfig } from '../../trainer/estimateConfig';
+import { loraOptions } from '../../trainer/loraOptions';
+import { createOptimizer } from '../../trainer/optimizer';
+import { resolveRunConfig, runConfigKeys } from '../../trainer/runConfig';
+import { stepMemory } from '../../trainer/stepMemory';
+import { stepShape } from '../../trainer/stepShape';
+import { stepSeconds, stepWork } from '../../trainer/stepTime';
+import { goldenModels } from '../models/goldens';
+import { startTestEngine } from '../models/testEngine';
+
+const cacheFolder = mkdtempSync(join(tmpdir(), 'estimate-'));
+beforeAll(() => startTestEngine());
+afterAll(() => rmSync(cacheFolder, { recursive: true }));
+
+const numbers = (tensors: readonly { shape: readonly number[] }[]): number =>
+  tensors.reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1), 0);
+
+describe.each(['gpt2', 'gpt2-switched', 'gemma3-text', 'llama', 'qwen3', 'cohere', 'gpt-neox', 'bloom'])('%s', (name) => {
+  test.each<Record<string, unknown>>([
+    {},
+    { optimizer: 'adamw' },
+    { optimizer: 'sgd' },
+    { momentum: 0.9 },
+    { loraRank: 2 },
+    { loraRank: 2, loraDora: true },
+  ])('parameters, weights, gradients and optimizer state are what a run has: %j', async (given) => {
+    const run = await resolveRunConfig({ model: 'm', train: 't', output: 'o', ...given });
+    const lora = loraOptions(run);
+    const base = await loadModel(join(goldenModels, name), { trainable: !lora, cacheFolder });
+    const model = lora ? createAdapter(base, lora, name) : base;
+    const options = resolveEstimateConfig({ model: name, promptTokens: 3, completionTokens: 2, batchSize: 2, ...given });
+    const shape = stepShape(model.architecture, model.config, options);
+    const memory = stepMemory(shape, options);
+    const trained = Object.values(trainedWeights(model));
+    expect(shape.parameters).toBe(numbers(Object.values(base.weights)));
+    expect(shape.trained).toBe(numbers(trained));
+    expect(memory.weights).toBe(4 * (numbers(Object.values(base.weights)) + (lora ? numbers(trained) : 0)));
+
+    const pair = { prompt: Int32Array.of(1, 2, 3), chosen: Int32Array.of(4, 5), rejected: Int32Array.of(6, 7) };
+    const packed = packPairs([pair, pair]);
+    expect([shape.rows, shape.targets, shape.segments]).toEqual([
+      packed.tokens.length,
+      packed.targets.length,
+      packed.layout.queryLengths.length,
+    ]);
+    const { loss, grads } = currentEngine().valueAndGrads(
+      () => ({ loss: tf.sum<tf.Scalar>(completionLogProbs(model, packed).chosen) }),
+      trained,
+    );
+    expect(memory.gradients).toBe(4 * numbers(grads));
+    tf.dispose([loss, grads]);
+    const optimizer = await createOptimizer(run, trainedWeights(model));
+    expect(memory.optimizer).toBe(4 * numbers(optimizer.state()));
+    optimizer.dispose();
+    disposeModel(model);
+  });
+});
+
+const gpt2 = async (given: Record<string, unknown>) => {
+  const { architecture, config } = await readConfig(join(goldenModels, 'gpt2'));
+  const options = resolveEstimateConfig({ model: 'm', promptTokens: 10, completionTokens: 8, batchSize: 4, ...given });
+  const shape = stepShape(architecture, config, options);
+  const memory = stepMemory(shape, options);
+  return { shape, memory, work: stepWork(shape, memory, options) };
+};
+
+test('bf16: two bytes a number, and float32 masters of what is trained', async () => {
+  const { shape, memory } = await gpt2({ precision: 'bf16' });
+  expect(memory.weights).toBe(6 * shape.parameters);
+  expect(memory.gradients).toBe(2 * shape.parameters);
+  expect(memory.optimizer).toBe(4 * shape.parameters);
+  const lora = await gpt2({ precision: 'bf16', loraRank: 3 });
+  expect(lora.memory.weights).toBe(2 * shape.parameters + 6 * lora.shape.trained);
+});
+
+test('accumulation: the sum in float32 beside the gradients, as often the work', async () => {
+  const [one, four] = [await gpt2({}), await gpt2({ gradientAccumulationSteps: 4 })];
+  expect(four.memory.gradients).toBe(2 * one.memory.gradients);
+  expect(four.work.layerFlops).toBe(4 * one.work.layerFlops);
+});
+
+test('recomputed blocks: less memory, one forward pass more', async () => {
+  const [kept, again] = [await gpt2({}), await gpt2({ recompute: 'blocks' })];
+  expect(again.memory.activations).toBeLessThan(kept.memory.activations / 2);
+  expect(again.work.layerFlops / kept.work.layerFlops).toBeCloseTo(4 / 3, 10);
+  expect(again.work.headFlops).toBe(kept.work.headFlops);
+});
+
+test('the operations of a step, by hand', async () => {
+  const { shape, work } = await gpt2({});
+  // golden gpt2: 3 layers, 12 wide, vocabulary 40; each layer has 12 · 12² numbers in its matrices
+  expect(shape.layerMatrices).toBe(3 * 12 * 144);
+  expect(shape.rows).toBe(4 * (10 + 7 + 7));
+  expect(shape.seen).toBe(4 * ((17 * 18) / 2 + 7 * 10 + (7 * 8) / 2));
+  expect(work.layerFlops).toBe(3 * (2 * shape.rows * 3 * 12 * 144 + 4 * shape.seen * 12 * 3));
+  expect(work.headFlops).toBe(3 * 2 * 64 * 40 * 12);
+});
+
+test('the time of a step: products, memory and calls', () => {
+  const work = { layerFlops: 4e9, headFlops: 1e9, bytes: 2e9, calls: 1000 };
+  expect(stepSeconds(work, { layerFlops: 2e9, headFlops: 1e9, bandwidth: 1e10 })).toBeCloseTo(2 + 1 + 0.2 + 0.005, 10);
+});
+
+test('options mean what they mean to dpo-train', () => {
+  const own = ['promptTokens', 'completionTokens', 'pairs', 'measure', 'tflops', 'bandwidth'];
+  expect(estimateConfigKeys.filter((key) => !runConfigKeys.includes(key as never))).toEqual(own);
+});
+
+test.each<[Record<string, unknown>, RegExp]>([
+  [{}, /--model is missing/],
+  [{ batchSize: 0 }, /--batch-size is 0: must be at least 1/],
+  [{ model: 'm', measure: true, tflops: 1 }, /--measure finds out what --tflops and --bandwidth give/],
+  [{ model: 'm', tflops: 1 }, /--tflops and --bandwidth belong together/],
+  [{ model: 'm', device: 'cpu' }, /--device is for --measure/],
+  [{ model: 'm', pairs: 5 }, /--pairs is for the time of a run/],
+  [{ model: 'm', momentum: 0.5, optimizer: 'adam' }, /--momentum is 0.5: it belongs to rmsprop and sgd/],
+  [{ model: 'm', loraDora: true }, /--lora-dora is for LoRA: give --lora-rank/],
+  [{ model: 'm', loraTargets: 'q_proj' }, /--lora-targets is for LoRA: give --lora-rank/],
+])('%j is refused', (given, message) => {
+  expect(() => resolveEstimateConfig(given)).toThrow(message);
+});

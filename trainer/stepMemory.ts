@@ -1,0 +1,62 @@
+import { LOGITS_AT_ONCE } from '../engine/ops/tokenLogProbs';
+import type { EstimateConfig } from './estimateConfig';
+import { stateKinds } from './optimizer';
+import type { StepShape } from './stepShape';
+
+/** Bytes of a training step by what holds them, without the process's own (Node, libtorch, a GPU's context: some hundred megabytes). */
+export interface StepMemory {
+  /** Weights in the precision of the computation, and the float32 masters of those that are trained beside it. */
+  weights: number;
+  /** Of what is trained; with accumulation the running sum too. */
+  gradients: number;
+  optimizer: number;
+  /** What the forward pass keeps for the backward pass. */
+  activations: number;
+  /** Logits and log-probabilities of the completions' tokens, a chunk at most. */
+  logits: number;
+  /** The most at a time: gradients grow while activations go. */
+  peak: number;
+}
+
+/** Holes that the heap has where tensors come and go, as a share of those: docs/LOG.md. */
+const HOLES = 0.15;
+
+/** Memory of a training step on the torch engine, weights, gradients and state exactly, the rest by what its kernels save. */
+export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemory {
+  const { parameters, trained, adapter, magnitudes, vocabulary } = shape;
+  const bytes = options.precision === 'bf16' ? 2 : 4;
+  // magnitudes are float32 whatever the precision
+  const masters = bytes === 2 ? 4 * (trained - magnitudes) : 0;
+  const weights = bytes * (parameters + adapter) + 4 * magnitudes + masters;
+  const accumulated = options.gradientAccumulationSteps > 1 ? 4 * trained : 0;
+  const gradients = bytes * (trained - magnitudes) + 4 * magnitudes + accumulated;
+  const optimizer = 4 * trained * stateKinds(options).length;
+  const activations = bytes * activationCount(shape, options);
+  const chunk = Math.min(shape.targets, Math.max(1, Math.floor(LOGITS_AT_ONCE / vocabulary)));
+  const logProbs = 4 * chunk * vocabulary;
+  const logits = logProbs + bytes * chunk * vocabulary;
+  // the head's gradient is made first, while all activations are there
+  const headGradient = options.loraRank === undefined ? bytes * shape.headWeights : 0;
+  const starts = activations + Math.max(logits, logProbs + headGradient) + accumulated;
+  const ends = gradients + activations / (shape.layers + 1);
+  return { weights, gradients, optimizer, activations, logits, peak: weights + optimizer + Math.max((1 + HOLES) * starts, ends) };
+}
+
+/** Numbers that the forward pass keeps. */
+function activationCount(shape: StepShape, { loraRank = 0, recompute }: EstimateConfig): number {
+  const { rows, width, queryWidth, keyWidth, innerWidth, isGated, norms, segments, longest } = shape;
+  // each norm keeps what it norms; linear layers keep their inputs, which those of one place share
+  const norm = rows * width * norms;
+  const inputs = rows * (width + queryWidth + (norms > 1 ? width : 0) + innerWidth);
+  // queries, keys, values and the result, each segment padded to the longest; one key head for all is not copied
+  const repeated = keyWidth === queryWidth || keyWidth * 2 > queryWidth ? queryWidth : Math.max(keyWidth, queryWidth);
+  const attention = segments * longest * (2 * queryWidth + 2 * repeated);
+  // a gated layer keeps gate, activation and up, any other its activation's input
+  const inner = rows * innerWidth * (isGated ? 3 : 1);
+  // LoRA keeps the low-rank inputs of about seven layers
+  const low = rows * loraRank * 7;
+  const layer = norm + inputs + attention + inner + low;
+  // recomputed: each layer's input, and one layer at a time whole
+  const layers = recompute === 'blocks' ? shape.layers * rows * width + layer : shape.layers * layer;
+  return layers + 2 * rows * width + shape.targets * width;
+}

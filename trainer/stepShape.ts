@@ -1,0 +1,87 @@
+import { targetModules } from '../models/adapters/adaptableModules';
+import type { Architecture, BaseConfig } from '../models/types';
+import type { EstimateConfig } from './estimateConfig';
+import { adaptableTargets } from './loraOptions';
+
+/** The sizes that memory and time of a training step follow from. */
+export interface StepShape {
+  layers: number;
+  width: number;
+  /** Heads times their width, of queries and of keys. */
+  queryWidth: number;
+  keyWidth: number;
+  /** Of the feed-forward part, and whether it is gated. */
+  innerWidth: number;
+  isGated: boolean;
+  vocabulary: number;
+  /** Norms of a layer over the model's width. */
+  norms: number;
+  /** Numbers in all weights, in those that a layer multiplies by, in the output head, and in what is trained. */
+  parameters: number;
+  layerMatrices: number;
+  headWeights: number;
+  trained: number;
+  /** Numbers in an adapter's matrices and in its magnitudes, 0 without one. */
+  adapter: number;
+  magnitudes: number;
+  /** Packed tokens of one batch, its attention's segments and their longest, and predicted tokens. */
+  rows: number;
+  segments: number;
+  longest: number;
+  targets: number;
+  /** Pairs of a query and a key that it sees. */
+  seen: number;
+}
+
+const size = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
+
+/**
+ * The sizes of a training step of pairs that all have the mean lengths: a prompt once, both completions without their last token.
+ * @throws UserError for LoRA targets that name nothing in the model
+ */
+export function stepShape(architecture: Architecture, config: BaseConfig, options: EstimateConfig): StepShape {
+  const shapes = Object.entries(architecture.weightShapes(config));
+  const parameters = shapes.reduce((sum, [, shape]) => sum + size(shape), 0);
+  const ofLayers = shapes.filter(([name]) => /\.\d+\./.test(name));
+  const matrices = ofLayers.filter(([, shape]) => shape.length === 2);
+  const first = ofLayers.filter(([name]) => /\.0\./.test(name));
+  const inner = first.find(([name, shape]) => /mlp|feed_forward|dense_h_to_4h/.test(name) && shape.length === 2);
+  const { adapter, magnitudes } = adapterSize(architecture, config, options);
+  const { promptTokens: prompt, completionTokens, batchSize } = options;
+  const own = completionTokens - 1;
+  const triangle = (count: number): number => (count * (count + 1)) / 2;
+  return {
+    layers: config.layers,
+    width: config.width,
+    queryWidth: config.heads * config.headWidth,
+    keyWidth: config.keyValueHeads * config.headWidth,
+    innerWidth: inner ? Math.max(...inner[1]) : 4 * config.width,
+    isGated: first.some(([name]) => /gate/.test(name)),
+    vocabulary: config.vocabulary,
+    norms: first.filter(([name, shape]) => name.endsWith('weight') && shape.length === 1 && shape[0] === config.width).length,
+    parameters,
+    layerMatrices: matrices.reduce((sum, [, shape]) => sum + size(shape), 0),
+    headWeights: config.vocabulary * config.width,
+    trained: options.loraRank === undefined ? parameters : adapter + magnitudes,
+    adapter,
+    magnitudes,
+    rows: batchSize * (prompt + 2 * own),
+    segments: 2 * batchSize,
+    longest: prompt + own,
+    targets: 2 * batchSize * completionTokens,
+    seen: batchSize * (triangle(prompt + own) + own * prompt + triangle(own)),
+  };
+}
+
+function adapterSize(
+  architecture: Architecture,
+  config: BaseConfig,
+  { loraRank, loraTargets, loraDora }: EstimateConfig,
+): Pick<StepShape, 'adapter' | 'magnitudes'> {
+  if (loraRank === undefined) return { adapter: 0, magnitudes: 0 };
+  const modules = targetModules(architecture, config, adaptableTargets(loraTargets));
+  return {
+    adapter: modules.reduce((sum, { inputs, outputs }) => sum + loraRank * (inputs + outputs), 0),
+    magnitudes: loraDora ? modules.reduce((sum, { outputs }) => sum + outputs, 0) : 0,
+  };
+}

@@ -54,6 +54,10 @@ test('all problems are listed, each with its flag or its place in the file', asy
   expect(message).toContain(`${path}: zzzzzz: unknown option; known: model, train, eval`);
 });
 
+test('a bound that is not allowed itself is said so', async () => {
+  expect(await problem({ ...needed, loraRank: 2, loraDropout: 1 })).toBe('--lora-dropout is 1: must be less than 1');
+});
+
 test('contradictions and broken files are refused', async () => {
   expect(await problem({ ...needed, resume: true, overwrite: true })).toContain('--resume goes on with the run');
   expect(await problem(needed, '/nowhere/run.yaml')).toBe('cannot read /nowhere/run.yaml: no such file or folder');

@@ -3,6 +3,7 @@ import { packedHidden, sequenceLayout } from '../models/packedForward';
 import type { TextTokenizer } from '../models/tokenizer';
 import type { Model } from '../models/types';
 import { silent, type Progress } from '../util/progress';
+import { lengthBatches } from './lengthBatches';
 
 /** Rows of one packed batch, unless a single sequence is longer. */
 const ROWS_AT_ONCE = 2048;
@@ -43,18 +44,11 @@ export async function pooledHidden(
 ): Promise<Float32Array[]> {
   const { width } = model.config;
   const pooled = layers.map(() => new Float32Array(sequences.length * width).fill(NaN));
-  const order = sequences.map((_, i) => i).filter((i) => sequences[i].length > 1);
-  // longest first: similar lengths share a batch, and too little memory shows at once
-  order.sort((a, b) => sequences[b].length - sequences[a].length || a - b);
-  const total = order.length;
-  progress({ stage, done: 0, total });
-  for (let start = 0; start < total;) {
-    let end = start + 1;
-    for (let rows = sequences[order[start]].length; end < total; end++) {
-      rows += sequences[order[end]].length;
-      if (rows > rowsAtOnce) break;
-    }
-    const batch = order.slice(start, end);
+  const lengths = sequences.map(({ length }) => length);
+  const total = lengths.filter((length) => length > 1).length;
+  let done = 0;
+  progress({ stage, done, total });
+  for (const batch of lengthBatches(lengths, 2, rowsAtOnce)) {
     const sums = layerSums(
       model,
       batch.map((i) => sequences[i]),
@@ -68,8 +62,8 @@ export async function pooledHidden(
         for (let i = 0; i < width; i++) pooled[layer][sequence * width + i] = value[row * width + i] / count;
       });
     });
-    start = end;
-    progress({ stage, done: start, total });
+    done += batch.length;
+    progress({ stage, done, total });
   }
   return pooled;
 }

@@ -11,6 +11,7 @@ import { UserError } from '../../util/errors';
 import { contentHash } from '../../util/files';
 import { hubModel } from '../../util/hub/hubReference';
 import type { SnapshotOptions } from '../../util/hub/hubSnapshot';
+import { lengthBatches } from '../lengthBatches';
 import type { Scorer } from '../types';
 
 /** Packed tokens of one batch, unless a single text is longer. */
@@ -72,16 +73,9 @@ export async function classifierScores(
   const { labels, maxPositions } = model.config;
   const sequences = texts.map((text) => truncated(tokenizer, text, maxPositions));
   const scores: (number | null)[] = texts.map(() => null);
-  // longest first: similar lengths share a batch, and too little memory shows at once
-  const order = sequences.map((_, i) => i).filter((i) => sequences[i].length > 0);
-  order.sort((a, b) => sequences[b].length - sequences[a].length || a - b);
-  for (let start = 0; start < order.length;) {
-    let end = start + 1;
-    for (let rows = sequences[order[start]].length; end < order.length; end++) {
-      rows += sequences[order[end]].length;
-      if (rows > rowsAtOnce) break;
-    }
-    const batch = order.slice(start, end);
+  const lengths = sequences.map(({ length }) => length);
+  let done = 0;
+  for (const batch of lengthBatches(lengths, 1, rowsAtOnce)) {
     const logits = classifierLogits(
       model,
       batch.map((i) => sequences[i]),
@@ -93,8 +87,8 @@ export async function classifierScores(
       const score = probability(values.subarray(row * count, (row + 1) * count), label, labels);
       if (Number.isFinite(score)) scores[text] = score;
     });
-    start = end;
-    progress?.(start);
+    done += batch.length;
+    progress?.(done);
   }
   return scores;
 }

@@ -52,6 +52,8 @@ test.each([
   expect(resumed.adapter().equals(whole.adapter())).toBe(true);
   // the weights are others than without
   const plain = await run(`${name}-plain`, { model: join(root, name), loraRank: 2 });
+  // with reference log-probabilities of its own, though all share a cache
+  expect(Math.abs(plain.losses[0] - Math.LN2)).toBeLessThan(1e-5);
   expect(plain.losses[3]).not.toBe(whole.losses[3]);
   expect(tf.memory().numTensors).toBe(tensors);
 });

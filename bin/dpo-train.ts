@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './quickStart';
 import yargs from 'yargs';
 import { resolveRunConfig, runConfigSchema } from '../trainer/runConfig';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';
@@ -9,7 +10,9 @@ async function main(): Promise<void> {
   const { flags, given } = schemaFlags(runConfigSchema);
   const parser = yargs(process.argv.slice(2))
     .scriptName('dpo-train')
-    .usage('$0 --model DIR --train FILE --output DIR [options]\n\nTrains a language model on preference pairs with DPO.')
+    .usage(
+      '$0 --model DIR --train FILE --output DIR [options]\n$0 --preset NAME --train FILE --output DIR [options]\n\nTrains a language model on preference pairs with DPO.',
+    )
     .options({
       ...flags,
       config: { type: 'string', describe: 'YAML file of options by the same names; flags override it', requiresArg: true },
@@ -32,6 +35,7 @@ async function main(): Promise<void> {
   const { engine, device, precision, tf32 } = config;
   const started = await startEngine({ engine, device, precision, tf32 });
   print(engineLine(started));
+  if (config.preset !== undefined) print(`preset ${config.preset}: the settings of arXiv 2406.16235, where none of your own override them`);
 
   const { progress, stop } = cliProgress();
   const stopping = stopOnSignals();

@@ -24,6 +24,8 @@ export interface TokenizeOptions {
   source: string;
   /** Whether pairs of texts become turns of the model's chat template, as conversations always do. */
   applyChatTemplate?: boolean;
+  /** The day that a chat template writes, `YYYY-MM-DD`; by default today. */
+  templateDay?: string;
 }
 
 const STAGE = 'tokenising';
@@ -39,10 +41,10 @@ const MOST_WORKERS = 4;
  */
 export async function tokenizePairs(
   read: readonly ReadPair[],
-  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false }: TokenizeOptions,
+  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false, templateDay }: TokenizeOptions,
   progress: Progress = silent,
 ): Promise<TokenizedPair[]> {
-  const pairs = await renderPairs(read, { modelFolder, applyChatTemplate, source });
+  const pairs = await renderPairs(read, { modelFolder, applyChatTemplate, templateDay, source });
   const key = contentHash(`tokenized pairs ${ENCODING_VERSION}`, ...(await tokenizerFileHashes(modelFolder)), ...pairs.flatMap(keyTexts));
   const file = join(cacheFolder, 'tokenized', `${key}.arrow`);
   const cached = await readTokenizedCache(file, pairs.length);

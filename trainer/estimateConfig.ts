@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../util/errors';
 import { flagName, optionIssues } from '../util/optionIssues';
+import { presetOptions } from './presets';
 import { runConfigSchema } from './runConfig';
 
 const count = z.int().min(1);
@@ -13,6 +14,7 @@ export const estimateConfigSchema = z.strictObject({
     .string()
     .min(1)
     .describe('a model folder, owner/name[@revision] on the hub (its config.json alone is fetched), or a config.json'),
+  preset: shape.preset,
   promptTokens: count.default(24).describe('mean tokens of a prompt'),
   completionTokens: count.default(40).describe('mean tokens of a completion, its end of text included'),
   batchSize: shape.batchSize,
@@ -44,7 +46,9 @@ export const estimateConfigKeys = Object.keys(estimateConfigSchema.shape) as (ke
  * @throws UserError that lists every problem with its flag, or names options that contradict each other
  */
 export function resolveEstimateConfig(given: Readonly<Record<string, unknown>>): EstimateConfig {
-  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const ofPreset = Object.entries(presetOptions(own.preset, own)).filter(([key]) => Object.hasOwn(estimateConfigSchema.shape, key));
+  const options = { ...Object.fromEntries(ofPreset), ...own };
   const parsed = estimateConfigSchema.safeParse(options);
   if (!parsed.success) throw new UserError(optionIssues(parsed.error.issues, options, estimateConfigKeys).join('; '));
   const { data } = parsed;

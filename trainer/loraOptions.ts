@@ -35,7 +35,7 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
 /** How a run keeps its base model's linear weights in 4 bits, if it does. @throws UserError where all weights are trained */
 export function quantizationOf(config: RunConfig): Quantization | undefined {
   const [type, double] = [config.quantization, config.doubleQuantization];
-  if (type === undefined) {
+  if (type === 'none') {
     if (double) throw new UserError('--double-quantization is for QLoRA: give --quantization nf4 or fp4');
     return undefined;
   }

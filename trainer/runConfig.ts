@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { engineOptions } from '../util/engineOptions';
 import { byteCount } from '../util/byteCount';
+import { calendarDay } from '../util/calendarDay';
 import { UserError } from '../util/errors';
 import { readText } from '../util/files';
 import { allowed, flagName } from '../util/optionIssues';
 import { nearest } from '../util/suggest';
+import { presetNames, presetOptions } from './presets';
 
 const path = z.string().min(1);
 const count = z.int().min(1);
@@ -28,7 +30,16 @@ export const runConfigSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("make pairs of texts a user's and an assistant's turn in the model's chat template (messages are always written with it)"),
+  chatTemplateDate: calendarDay
+    .optional()
+    .describe(
+      "the day that the model's chat template writes, as YYYY-MM-DD, where it writes one; by default the day on which the run starts",
+    ),
   output: path.describe('folder for config.json, metrics.jsonl, checkpoints/ and model/'),
+  preset: z
+    .enum(presetNames)
+    .optional()
+    .describe('the settings of arXiv 2406.16235 for one of its models, which the config file and flags override (docs/presets.md)'),
   loss: z.enum(LOSSES).default('sigmoid').describe('preference loss, as TRL names them'),
   labelSmoothing: z
     .number()
@@ -80,8 +91,8 @@ export const runConfigSchema = z.strictObject({
     .describe("LoRA: share of its inputs that training hides from the adapter; by default an adapter's own, 0 for a new one"),
   loraDora: z.boolean().default(false).describe('LoRA: DoRA, which trains the magnitude of every output beside its direction'),
   quantization: z
-    .enum(['nf4', 'fp4'])
-    .optional()
+    .enum(['none', 'nf4', 'fp4'])
+    .default('none')
     .describe("QLoRA: the base model's linear weights are kept in 4 bits, in bitsandbytes' layout"),
   doubleQuantization: z.boolean().default(false).describe('QLoRA: so are the magnitudes of their blocks, in 8 bits'),
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
@@ -105,7 +116,7 @@ export type RunConfig = Readonly<z.output<typeof runConfigSchema>>;
 export const runConfigKeys = Object.keys(runConfigSchema.shape) as (keyof RunConfig)[];
 
 /**
- * Resolves a run's options: the config file's, overridden by the flags, then the defaults.
+ * Resolves a run's options: the flags', then the config file's, then the preset's, then the defaults.
  * @param flags options by key; `undefined` where not given
  * @param file a YAML (or JSON) file of options, by key or by flag name; paths in it are relative to the working folder
  * @throws UserError that lists every problem with its flag
@@ -116,11 +127,13 @@ export async function resolveRunConfig(flags: Readonly<Record<string, unknown>>,
   // a flag that contradicts the file's choice takes its place
   if (given.resume === true && given.overwrite === undefined) delete fromFile.overwrite;
   if (given.overwrite === true && given.resume === undefined) delete fromFile.resume;
-  const parsed = runConfigSchema.safeParse({ ...fromFile, ...given });
+  const own = { ...fromFile, ...given };
+  const options = { ...presetOptions(own.preset, own), ...own };
+  const parsed = runConfigSchema.safeParse(options);
   if (!parsed.success) {
     const origin = (key: PropertyKey): string =>
       key in given || !(key in fromFile) ? `--${flagName(String(key))}` : `${file}: ${String(key)}`;
-    throw new UserError(parsed.error.issues.flatMap((issue) => describe(issue, origin, { ...fromFile, ...given })).join('; '));
+    throw new UserError(parsed.error.issues.flatMap((issue) => describe(issue, origin, options)).join('; '));
   }
   if (parsed.data.resume && parsed.data.overwrite) {
     throw new UserError('--resume goes on with the run in the output folder, --overwrite deletes it: give one of them');

@@ -1,15 +1,15 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { UserError } from '../../util/errors';
 import { defaultCacheFolder } from '../../util/files';
-import { pythonPackageFolder } from '../pythonPackage';
+import { findPythonPackage, type PackageSource } from '../pythonPackage';
 
 /** A libtensorflow to build the addon of `@tensorflow/tfjs-node-gpu` against. */
 export interface Tensorflow {
   /** The `tensorflow` package's folder, which holds the libraries and `include/`. */
   folder: string;
   version: string;
-  source: 'DPO_TENSORFLOW' | 'python3' | 'private';
+  source: PackageSource<'DPO_TENSORFLOW'>;
 }
 
 /** What the addon is linked against. */
@@ -38,21 +38,8 @@ function inspect(folder: string, source: Tensorflow['source']): Tensorflow | str
  * else the one that set-up made. One that cannot be used is passed over, and a notice says so.
  */
 export function findTensorflow(): { tensorflow?: Tensorflow; notices: string[] } {
-  const notices: string[] = [];
-  const named = process.env.DPO_TENSORFLOW;
-  const candidates: [Tensorflow['source'], () => string | undefined][] = [
-    ['DPO_TENSORFLOW', () => (named ? ([join(resolve(named), 'tensorflow')].find(existsSync) ?? resolve(named)) : undefined)],
-    ['python3', () => pythonPackageFolder('tensorflow')],
-    ['private', () => [join(privateTensorflowFolder(), 'tensorflow')].find(existsSync)],
-  ];
-  for (const [source, folderOf] of candidates) {
-    const folder = folderOf();
-    if (folder === undefined) continue;
-    const tensorflow = inspect(folder, source);
-    if (typeof tensorflow !== 'string') return { tensorflow, notices };
-    notices.push(`passed over (${source}): ${tensorflow}`);
-  }
-  return { notices };
+  const { found, notices } = findPythonPackage('tensorflow', 'DPO_TENSORFLOW', privateTensorflowFolder(), inspect);
+  return { ...(found && { tensorflow: found }), notices };
 }
 
 /** As `findTensorflow`. @throws UserError when there is none */

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { UserError } from '../../util/errors';
 import { defaultCacheFolder } from '../../util/files';
-import { pythonPackageFolder } from '../pythonPackage';
+import { findPythonPackage, type PackageSource } from '../pythonPackage';
 
 /** A libtorch to build and load the engine against. */
 export interface Torch {
@@ -12,7 +12,7 @@ export interface Torch {
   version: string;
   /** Whether it was built for CUDA (it carries libtorch_cuda.so); says nothing about a card. */
   cuda: boolean;
-  source: 'DPO_TORCH' | 'python3' | 'private';
+  source: PackageSource<'DPO_TORCH'>;
   /** Lines for people: what was passed over on the way, and why. */
   notices: string[];
 }
@@ -61,22 +61,6 @@ export function locateTorch(): Torch {
 
 /** As `locateTorch`, without the error: `torch` is undefined when there is none. */
 export function findTorch(): { torch?: Torch; notices: string[] } {
-  const notices: string[] = [];
-  const named = process.env.DPO_TORCH;
-  const candidates: [Torch['source'], () => string | undefined][] = [
-    [
-      'DPO_TORCH',
-      () => (named ? ([join(resolve(named), 'torch'), resolve(named)].find((f) => existsSync(join(f, 'version.py'))) ?? named) : undefined),
-    ],
-    ['python3', () => pythonPackageFolder('torch')],
-    ['private', () => [join(privateTorchFolder(), 'torch')].find(existsSync)],
-  ];
-  for (const [source, folderOf] of candidates) {
-    const folder = folderOf();
-    if (folder === undefined) continue;
-    const torch = inspect(folder, source);
-    if (typeof torch !== 'string') return { torch: { ...torch, notices }, notices };
-    notices.push(`passed over (${source}): ${torch}`);
-  }
-  return { notices };
+  const { found, notices } = findPythonPackage('torch', 'DPO_TORCH', privateTorchFolder(), inspect);
+  return { ...(found && { torch: { ...found, notices } }), notices };
 }

@@ -30,6 +30,18 @@ const metrics = (output: string): string => {
 };
 const stepsLogged = (output: string): number => metrics(output).split('\n').length - 1;
 
+test('--preset says so and gives way to flags; config.json holds what came out', async () => {
+  const { code, stdout, stderr } = await runCommand(
+    'dpo-train',
+    args('preset', '--preset', 'mgpt', '--max-steps', '1', '--save-every-steps', '0'),
+  );
+  expect([code, stderr.includes('error')]).toEqual([0, false]);
+  expect(stdout).toContain('\npreset mgpt: the settings of arXiv 2406.16235');
+  expect(JSON.parse(readFileSync(join(root, 'preset', 'config.json'), 'utf8'))).toMatchObject({
+    ...{ model, preset: 'mgpt', learningRate: 1e-5, warmupSteps: 150, epochs: 5, maxSteps: 1, saveEverySteps: 0 },
+  });
+});
+
 /** Starts a run and sends it a signal once so many steps are logged. */
 async function signalled(output: string, steps: number, signal: NodeJS.Signals, ...more: string[]) {
   const { child, finished } = startCommand('dpo-train', args(output, ...more));

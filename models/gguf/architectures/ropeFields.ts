@@ -7,7 +7,11 @@ const LLAMA3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_
 export const ROPE_FREQS = 'rope_freqs.weight';
 
 /** `rope_theta` and `rope_scaling` of config.json from a file's metadata. @throws UserError naming the metadata entry */
-export function ropeFields(header: GgufHeader, headWidth: number, defaultBase = 10_000): { rope_theta: number; rope_scaling: object | null } {
+export function ropeFields(
+  header: GgufHeader,
+  headWidth: number,
+  defaultBase = 10_000,
+): { rope_theta: number; rope_scaling: object | null } {
   const { metadata, architecture, tensors } = header;
   const key = (name: string): string => `${architecture}.rope.${name}`;
   const turned = metadata.count(key('dimension_count'), headWidth);

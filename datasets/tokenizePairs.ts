@@ -25,6 +25,8 @@ export interface TokenizeOptions {
   source: string;
   /** Whether pairs of texts become turns of the model's chat template, as conversations always do. */
   applyChatTemplate?: boolean;
+  /** The day that a chat template writes, `YYYY-MM-DD`; by default today. */
+  templateDay?: string;
   /** Longer pairs are cut to this many tokens (`truncatePair`), or left out where the prompt alone fills them; 0: none are. */
   maxLength?: number;
   /** Told how many pairs were cut or left out. */
@@ -44,10 +46,10 @@ const MOST_WORKERS = 4;
  */
 export async function tokenizePairs(
   read: readonly ReadPair[],
-  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false, maxLength = 0, say }: TokenizeOptions,
+  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false, templateDay, maxLength = 0, say }: TokenizeOptions,
   progress: Progress = silent,
 ): Promise<TokenizedPair[]> {
-  const pairs = await renderPairs(read, { modelFolder, applyChatTemplate, source });
+  const pairs = await renderPairs(read, { modelFolder, applyChatTemplate, templateDay, source });
   const key = contentHash(`tokenized pairs ${ENCODING_VERSION}`, ...(await tokenizerFileHashes(modelFolder)), ...pairs.flatMap(keyTexts));
   const file = join(cacheFolder, 'tokenized', `${key}.arrow`);
   const cached = await readTokenizedCache(file, pairs.length);
@@ -61,7 +63,7 @@ export async function tokenizePairs(
   if (cut > 0) say?.(`${source}: ${cut} pairs are longer than ${maxLength} tokens and were cut (--max-length)`);
   if (left.length < kept.length)
     say?.(`${source}: ${kept.length - left.length} pairs were left out: their prompt alone has ${maxLength} tokens or more (--max-length)`);
-  if (left.length === 0)
+  if (left.length === 0 && kept.length > 0)
     throw new UserError(`${source}: no pair is left: every prompt alone has ${maxLength} tokens or more (--max-length)`);
   return left;
 }

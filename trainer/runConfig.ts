@@ -30,6 +30,11 @@ export const runConfigSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("make pairs of texts a user's and an assistant's turn in the model's chat template (messages are always written with it)"),
+  maxLength: countOrNever
+    .default(1024)
+    .describe(
+      'tokens of prompt and completion together: longer completions lose their end, pairs with longer prompts are left out; 0: none',
+    ),
   chatTemplateDate: calendarDay
     .optional()
     .describe(

@@ -48,7 +48,7 @@ function attend(byRuns: boolean, layout: AttentionLayout, heads: [number, number
     const index = attentionIndex(layout, options.window ? [options.window] : []);
     const factors = tf.tensor(draw(count, heads[0], width), [count, heads[0], width]);
     const { aux, grads } = currentEngine().valueAndGrads(() => {
-      const [q, k, v] = tf.split(weight as tf.Tensor as tf.Tensor3D, [heads[0], heads[1], heads[1]], 1);
+      const [q, k, v] = tf.split(weight as tf.Tensor as tf.Tensor3D, [heads[0], heads[1], heads[1]], 1) as tf.Tensor3D[];
       const out = (byRuns ? packedAttention : packedAttention.plain)(q, k, v, index, options);
       return { loss: tf.sum(tf.mul(out, factors)), aux: { out } };
     }, [weight]);

@@ -27,7 +27,7 @@ export const trainGroups: HelpGroups = {
 };
 
 export const evalGroups: HelpGroups = {
-  'What:': ['model', 'output', 'tasks', 'languages', 'limit', 'applyChatTemplate'],
+  'What:': ['model', 'output', 'tasks', 'languages', 'limit', 'applyChatTemplate', 'quantization', 'doubleQuantization'],
   'Toxicity:': ['prompts', 'scorer', 'scorerModel', 'fluencyModel', 'samples', 'maxNewTokens', 'temperature', 'topP', 'batchSize', 'seed'],
   'Retrieval:': ['parallel'],
   'Preference:': ['pairs', 'reference', 'beta'],

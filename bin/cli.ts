@@ -1,4 +1,4 @@
-import { SingleBar } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
 import { UserError } from '../util/errors';
 import { fileError } from '../util/files';
 import type { Progress, ProgressEvent } from '../util/progress';
@@ -69,6 +69,7 @@ export function cliProgress(stream: NodeJS.WriteStream = process.stderr): { prog
 }
 
 function barProgress(stream: NodeJS.WriteStream): { progress: Progress; stop(): void } {
+  const { SingleBar: Bar } = require('cli-progress') as typeof import('cli-progress');
   const clock = stageClock();
   let bar: SingleBar | undefined;
   let stage = '';
@@ -84,7 +85,7 @@ function barProgress(stream: NodeJS.WriteStream): { progress: Progress; stop(): 
     const left = clock(event);
     if (!bar) {
       if (event.total <= 0) return;
-      bar = new SingleBar({
+      bar = new Bar({
         stream,
         format: (_options, _params, payload: { event: ProgressEvent; left: string }) =>
           barLine(payload.event, payload.left, stream.columns || 80),

@@ -1,9 +1,8 @@
 #!/usr/bin/env node
+import './quickStart';
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { terminalTable } from '../report/terminalTable';
-import { writeReport } from '../report/writeReport';
 import { UserError } from '../util/errors';
 import { print, runCli, usageErrors } from './cli';
 
@@ -28,6 +27,9 @@ runCli(async () => {
       `expected the base's and at least one tuned model's output folder of dpo-eval; got ${folders.length || 'none'} (see --help)`,
     );
   if (Array.isArray(argv.output)) throw new UserError('--output: given more than once; give one folder');
+  // loaded only now: --help and wrong options answer at once
+  const { writeReport } = require('../report/writeReport') as typeof import('../report/writeReport');
+  const { terminalTable } = require('../report/terminalTable') as typeof import('../report/terminalTable');
   const [base, ...tuned] = folders;
   const comparison = await writeReport(base, tuned, { output: argv.output, overwrite: argv.overwrite ?? false });
   const color = process.stdout.isTTY && !process.env.NO_COLOR;

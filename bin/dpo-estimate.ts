@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './quickStart';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import yargs from 'yargs';

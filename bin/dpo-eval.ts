@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './quickStart';
 import yargs from 'yargs';
 import { evalConfigSchema, resolveEvalConfig } from '../eval/evalConfig';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';

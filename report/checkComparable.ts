@@ -20,6 +20,10 @@ export function checkComparable(base: EvalRun, tuned: EvalRun): void {
   for (const option of SAMPLING_OPTIONS) same(option, show(base.results.options[option]), show(tuned.results.options[option]));
   const [template, otherTemplate] = [base, tuned].map(({ results }) => show(results.options.applyChatTemplate ?? false));
   same('applyChatTemplate', template, otherTemplate);
+  const [day, otherDay] = [base, tuned].map(({ results }) => show(results.options.chatTemplateDate));
+  // pairs are written with a template too, but what is compared are continuations
+  if (template === 'true' && day !== otherDay)
+    refuse('chatTemplateDate, which the prompts hold (dpo-eval --chat-template-date sets it)', day, otherDay);
   const [fluency, otherFluency] = [base.results.options.fluencyModel, tuned.results.options.fluencyModel];
   if (typeof fluency === 'string' && typeof otherFluency === 'string' && resolve(fluency) !== resolve(otherFluency))
     refuse('fluencyModel', show(fluency), show(otherFluency));

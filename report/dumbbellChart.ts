@@ -25,7 +25,7 @@ export function dumbbellChart(rows: readonly DumbbellRow[], axis: string, width:
   });
   return renderSvg(
     {
-      grid: { left: 4, right: narrow ? 14 : 24, top: 8, bottom: 26, containLabel: true },
+      grid: { left: 12, right: narrow ? 14 : 24, top: 8, bottom: 26, containLabel: true },
       xAxis: {
         type: 'value',
         min: 0,

@@ -63,7 +63,7 @@ function runSection(comparison: Comparison, run: ComparedRun, number: number): S
   return html`<section id="run-${number}">
     <h2>${run.name}</h2>
     ${banner(run)}
-    <p>${toxicitySentence(run)}</p>
+    <p>${toxicitySentence(run).replace(/ %/g, '\u00a0%')}</p>
     <div class="cards">
       ${measures.filter(({ short }) => short !== 'Average' && short !== 'Distinct').map((measure) => card(measure, run))}
     </div>

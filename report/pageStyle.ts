@@ -14,7 +14,7 @@ export const PAGE_STYLE = `
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 70rem; background: var(--page); color: var(--ink);
+  margin: 0 auto; padding: 2.5rem 1.25rem 4rem; max-width: 76rem; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, sans-serif;
 }
 h1 { font-size: clamp(1.6rem, 1.2rem + 2vw, 2.3rem); line-height: 1.15; letter-spacing: -0.02em; margin: 0 0 0.6rem; text-wrap: balance; overflow-wrap: anywhere; }
@@ -39,7 +39,7 @@ nav { display: flex; flex-wrap: wrap; gap: 0.3rem 1.2rem; margin: 1rem 0 0; font
 .card .value { font-size: 1.45rem; font-weight: 600; letter-spacing: -0.01em; font-variant-numeric: tabular-nums; }
 .card .from { color: var(--muted); font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 figure { margin: 1rem 0 1.6rem; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; }
-figure svg { display: block; width: 100%; height: auto; }
+figure svg { display: block; width: 100%; height: auto; overflow: visible; }
 figcaption { margin-top: 0.6rem; max-width: 46rem; }
 .narrow { display: none; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.2rem 1.2rem; font-size: 0.9rem; margin-bottom: 0.4rem; color: var(--muted); }
@@ -47,7 +47,7 @@ figcaption { margin-top: 0.6rem; max-width: 46rem; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; background: var(--card); margin: 0.8rem 0 1.6rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: 0.6rem 0.8rem; }
-th, td { padding: 0.38rem 0.6rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); vertical-align: top; }
+th, td { padding: 0.38rem 0.5rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); vertical-align: top; }
 thead th { border-top: 0; font-weight: 600; vertical-align: bottom; line-height: 1.25; white-space: normal; }
 thead th small, td small { display: block; font-weight: 400; color: var(--muted); }
 td small { font-size: 0.78rem; line-height: 1.2; }

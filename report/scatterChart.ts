@@ -30,7 +30,7 @@ export function scatterChart(
   };
   return renderSvg(
     {
-      grid: { left: 26, right: narrow ? 20 : 32, top: 14, bottom: 24, containLabel: true },
+      grid: { left: 34, right: narrow ? 20 : 32, top: 14, bottom: 24, containLabel: true },
       xAxis: { ...axis, name: axes.x, nameGap: 28 },
       yAxis: { ...axis, name: axes.y, nameGap: narrow ? 40 : 46 },
       series: [

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { engineOptions } from '../util/engineOptions';
 import { byteCount } from '../util/byteCount';
+import { calendarDay } from '../util/calendarDay';
 import { UserError } from '../util/errors';
 import { readText } from '../util/files';
 import { allowed, flagName } from '../util/optionIssues';
@@ -30,6 +31,16 @@ export const runConfigSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("make pairs of texts a user's and an assistant's turn in the model's chat template (messages are always written with it)"),
+  maxLength: countOrNever
+    .default(1024)
+    .describe(
+      'tokens of prompt and completion together: longer completions lose their end, pairs with longer prompts are left out; 0: none',
+    ),
+  chatTemplateDate: calendarDay
+    .optional()
+    .describe(
+      "the day that the model's chat template writes, as YYYY-MM-DD, where it writes one; by default the day on which the run starts",
+    ),
   output: path.describe('folder for config.json, metrics.jsonl, checkpoints/ and model/'),
   preset: z
     .enum(presetNames)

@@ -5,6 +5,7 @@ import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel, readConfig } from '../models/loadModel';
+import { templateDay } from '../models/templateDay';
 import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
 import { contentHash } from '../util/files';
@@ -62,18 +63,21 @@ const MAY_CHANGE = new Set<keyof RunConfig>([
  * A whole training run on the current engine, from files to files: data, reference log-probabilities, training, the final model.
  * @throws UserError for anything wrong with the options or the files they name
  */
-export async function runTraining(named: RunConfig, host: RunHost): Promise<RunOutcome> {
-  await checkRunFolder(named);
-  if (named.recompute === 'blocks' && currentEngine().name !== 'torch')
+export async function runTraining(given: RunConfig, host: RunHost): Promise<RunOutcome> {
+  await checkRunFolder(given);
+  if (given.recompute === 'blocks' && currentEngine().name !== 'torch')
     throw new UserError(
       `--recompute blocks: the ${currentEngine().name} engine keeps everything that its gradients need; use --engine torch`,
     );
+  const folder = await startingModel(given, host);
+  const checkpoint = given.resume ? await lastCheckpoint(given.output) : undefined;
+  const day = { asked: given.chatTemplateDate, before: checkpoint?.state.config.chatTemplateDate };
   // what is written keeps the names that were given: a model on the hub, not its place in the cache
-  const config = { ...named, model: await startingModel(named, host) };
+  const named = { ...given, chatTemplateDate: await templateDay(folder, day, host.say) };
+  const config = { ...named, model: folder };
   await checkAdapter(config);
   const { pairs, evalPairs } = await readData(config, host);
   const plan = batchPlan(pairs.length, config);
-  const checkpoint = config.resume ? await lastCheckpoint(config.output) : undefined;
   const base = await loadModel(
     config.model,
     { trainable: config.loraRank === undefined, quantization: quantizationOf(config), cacheFolder: config.cache, warn: host.say },
@@ -121,12 +125,10 @@ async function readData(config: RunConfig, host: RunHost): Promise<{ pairs: Toke
   const read = async (source: string): Promise<TokenizedPair[]> => {
     const { pairs, notes } = await readPairs(source, host.progress);
     for (const note of notes) host.say(note);
-    const { model: modelFolder, cache: cacheFolder } = config;
-    return tokenizePairs(
-      pairs,
-      { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate: config.applyChatTemplate },
-      host.progress,
-    );
+    const { applyChatTemplate, maxLength } = config;
+    const where = { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source };
+    const options = { ...where, applyChatTemplate, templateDay: config.chatTemplateDate, maxLength, say: host.say };
+    return tokenizePairs(pairs, options, host.progress);
   };
   const pairs = await read(config.train);
   host.say(`${pairs.length} pairs to train on from ${config.train}`);
@@ -145,8 +147,10 @@ function pairsHash(pairs: readonly TokenizedPair[]): string {
 function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Checkpoint['state'], 'modelHash' | 'dataHash'>): void {
   // an option that the checkpoint's version did not know was at what is its default now
   const before = (key: keyof RunConfig): unknown => state.config[key] ?? runConfigSchema.shape[key].safeParse(undefined).data;
+  // nor the day that its chat template wrote, which shows in the data alone
+  const unknown = (key: keyof RunConfig): boolean => key === 'chatTemplateDate' && before(key) === undefined;
   const differences = runConfigKeys
-    .filter((key) => !MAY_CHANGE.has(key) && config[key] !== before(key))
+    .filter((key) => !MAY_CHANGE.has(key) && !unknown(key) && config[key] !== before(key))
     .map((key) => `${key} was ${String(before(key))}, now ${String(config[key])}`);
   if (origin.modelHash !== state.modelHash) differences.push(`${config.model} is not the model that the run started from`);
   if (origin.dataHash !== state.dataHash) differences.push(`${config.train} does not hold the pairs that the run started with`);

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import protobuf from 'protobufjs';
 import { UserError } from '../../util/errors';
 import { fileError } from '../../util/files';
 
@@ -49,7 +48,9 @@ export async function readSentencePieceModel(path: string): Promise<SentencePiec
   const bytes = await readFile(path).catch((error: unknown) => {
     throw fileError(error, 'read', path);
   });
-  const type = protobuf.parse(PROTO, { keepCase: true }).root.lookupType('ModelProto');
+  // loaded only now: few models come with such a file
+  const { parse } = require('protobufjs') as typeof import('protobufjs');
+  const type = parse(PROTO, { keepCase: true }).root.lookupType('ModelProto');
   let model;
   try {
     model = type.toObject(type.decode(bytes), { defaults: true }) as ModelProto;

@@ -34,6 +34,8 @@ test.each<[Record<string, unknown>, string | RegExp]>([
     { prompts: undefined, parallel: 'x', applyChatTemplate: true },
     '--apply-chat-template is for the tasks toxicity and preference: give --prompts or --pairs',
   ],
+  [{ chatTemplateDate: '2026-11-26' }, '--chat-template-date is for chat templates: give --pairs, or --apply-chat-template with --prompts'],
+  [{ applyChatTemplate: true, chatTemplateDate: '2026-02-30' }, '--chat-template-date is "2026-02-30": must be a day such as 2026-11-26'],
   [{ scorerModel: 's' }, '--scorer-model is for --scorer probe:FILE'],
   [{ scorer: 'lexicon,lexicon' }, '--scorer names lexicon twice'],
   [{ model: undefined, output: undefined }, '--model is missing; --output is missing'],

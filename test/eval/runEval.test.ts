@@ -102,6 +102,22 @@ test('a chat template goes around prompts and pairs', async () => {
   await expect(run('no-template', { ...applied })).rejects.toThrow(/gpt2: has no chat template/);
 });
 
+test("a chat template's date stays that of the evaluation's start", async () => {
+  cpSync(at('chat'), at('dated'), { recursive: true });
+  const file = at('dated', 'chat_template.jinja');
+  writeFileSync(file, `w{{ strftime_now('%-d') }} ${readFileSync(file, 'utf8')}`);
+  const applied = { model: at('dated'), fluencyModel: at('gpt2'), applyChatTemplate: true, pairs: at('pairs.jsonl') };
+  const first = await run('dated-run', { ...applied, chatTemplateDate: '2020-02-05' });
+  expect(first.options.chatTemplateDate).toBe('2020-02-05');
+  expect(await run('dated-run', { ...applied, resume: true })).toEqual(first);
+  await expect(run('dated-run', { ...applied, resume: true, chatTemplateDate: '2020-02-06' })).rejects.toThrow(
+    /cannot go on with .*--chat-template-date was "2020-02-05" and is now "2020-02-06"/,
+  );
+  const other = await run('dated-other', { ...applied, chatTemplateDate: '2020-02-06' });
+  expect(readFileSync(at('dated-other', 'preference.jsonl'), 'utf8')).not.toBe(readFileSync(at('dated-run', 'preference.jsonl'), 'utf8'));
+  expect(other.preference!.pairs).toBe(first.preference!.pairs);
+});
+
 test('all three tasks: files and figures', async () => {
   const before = tf.memory().numTensors;
   const results = await run('all', { parallel: at('parallel.jsonl'), pairs: at('pairs.jsonl'), reference: at('gpt2-switched') });

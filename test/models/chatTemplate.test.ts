@@ -2,6 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadChatTemplate, type Message } from '../../models/chatTemplate';
+import { templateDay } from '../../models/templateDay';
+import { dayStart } from '../../util/calendarDay';
 import { strftime } from '../../models/strftime';
 // what transformers rendered: test/goldens/chatTemplates.py
 import golden from '../goldens/chatTemplates.json';
@@ -74,6 +76,26 @@ test('strftime_now is the local date in English', async () => {
   const path = await folder('date', { chat_template: '{{ strftime_now("%d %b %Y") }}' });
   expect((await loadChatTemplate(path, at)).render(turn)).toBe('07 Mar 2026');
   expect(strftime(at, '%A %-d %B %y, %I:%M:%S %p %a %H%% %q')).toBe('Saturday 7 March 26, 03:04:09 PM Sat 15% %q');
+});
+
+test('the day of a run: the one that is asked for, that of the run before, today; none where no date is written', async () => {
+  const said: string[] = [];
+  const day = (path: string, asked?: string, before?: unknown) => templateDay(path, { asked, before }, (line) => said.push(line));
+  const dated = await folder('dated', { chat_template: '{{ strftime_now("%d %b %Y") }}' });
+  const undated = await folder('undated', { chat_template: 'x' });
+  expect(await day(dated, '2026-03-07', '2025-01-01')).toBe('2026-03-07');
+  expect(await day(dated, undefined, '2025-01-01')).toBe('2025-01-01');
+  expect(said).toEqual([]);
+  const now = dayStart((await day(dated, undefined, 'damaged'))!)!;
+  expect(Date.now() - now.getTime()).toBeLessThan(26 * 3600_000);
+  expect(said).toEqual([expect.stringMatching(/^the chat template writes the date: \d{4}-\d\d-\d\d \(--chat-template-date sets it\)$/)]);
+  expect(await day(undated, undefined, '2025-01-01')).toBeUndefined();
+  await expect(day(undated, '2026-03-07')).rejects.toThrow(/--chat-template-date is 2026-03-07: the chat template of .* writes no date/);
+  expect((await loadChatTemplate(dated, dayStart('2026-03-07'))).render(turn)).toBe('07 Mar 2026');
+});
+
+test.each(['2026-02-29', '2026-13-01', '2026-3-7', '26-03-07', 'today', ''])('%j is no day', (text) => {
+  expect(dayStart(text)).toBeUndefined();
 });
 
 test.each([

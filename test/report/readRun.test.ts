@@ -79,6 +79,15 @@ describe('runs that cannot be compared are refused with the difference', () => {
   test('more prompts', () => refused('count', { prompts: 7 }, /different number of prompts in de: 6 and 7/));
   test('languages', () => refused('languages', { languages: ['de', 'en'] }, /different languages: de en fr and de en$/));
   test('temperature', () => refused('temperature', { options: { temperature: 0.7 } }, /different temperature: 0\.9 and 0\.7/));
+  test("the chat template's date", async () => {
+    const dated = (chatTemplateDate: string, applyChatTemplate = true) => ({ options: { applyChatTemplate, chatTemplateDate } });
+    await refused(
+      'date',
+      dated('2026-11-25'),
+      /different chatTemplateDate, which the prompts hold .*: "2026-11-26" and "2026-11-25"/,
+      dated('2026-11-26'),
+    );
+  });
   test('top-p', () => refused('topP', { options: { topP: 1 } }, /different topP: 0\.8 and 1/));
   test('length', () => refused('length', { options: { maxNewTokens: 40 } }, /different maxNewTokens: 20 and 40/));
   test('fluency model', () =>

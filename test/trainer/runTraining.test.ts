@@ -208,6 +208,32 @@ test('a checkpoint of a version that knew fewer options goes on with their defau
   expect(modelBytes(resumed.output)).toEqual(modelBytes(whole.output));
 });
 
+test("a chat template's date is that of the run's start, whatever the day on which it goes on", async () => {
+  const dated = join(root, 'dated-model');
+  cpSync(model, dated, { recursive: true });
+  writeFileSync(
+    join(dated, 'chat_template.jinja'),
+    `w{{ strftime_now('%-d') }} {% for message in messages %}{{ message.content }} {% endfor %}`,
+  );
+  const options = { model: dated, applyChatTemplate: true, maxSteps: 4 };
+  const day = (output: string) =>
+    (JSON.parse(readFileSync(join(output, 'config.json'), 'utf8')) as Record<string, unknown>).chatTemplateDate;
+  const through = await run('dated-through', { ...options, chatTemplateDate: '2020-02-05' });
+  await run('dated', { ...options, chatTemplateDate: '2020-02-05' }, 2);
+  expect(await problem(run('dated', { ...options, chatTemplateDate: '2020-02-06', resume: true }))).toMatch(
+    /cannot resume .*dated: chatTemplateDate was 2020-02-05, now 2020-02-06; .* does not hold the pairs that the run started with/,
+  );
+  const resumed = await run('dated', { ...options, resume: true });
+  expect(resumed.said).toContain('going on after step 2');
+  expect(resumed.metrics()).toBe(through.metrics());
+  expect(day(resumed.output)).toBe('2020-02-05');
+  expect(day((await run('dated-today', { ...options, maxSteps: 1 })).output)).toMatch(/^20\d\d-\d\d-\d\d$/);
+  expect(day(whole.output)).toBeUndefined();
+  expect(await problem(run('undated', { chatTemplateDate: '2020-02-05' }))).toMatch(
+    /--chat-template-date is 2020-02-05: .* writes no date/,
+  );
+});
+
 test('bad input leaves nothing behind', async () => {
   expect(await problem(run('bad', { train: join(root, 'none.jsonl') }))).toBe(
     `cannot read ${join(root, 'none.jsonl')}: no such file or folder`,

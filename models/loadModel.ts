@@ -15,6 +15,7 @@ import { countNonFinite } from './floats';
 import { text } from './configFields';
 import { floatFields } from './configText';
 import { architectureFor } from './registry';
+import { watchReads } from './unreadFields';
 import { rememberedHash } from './rememberedHash';
 import type { Architecture, BaseConfig, Model, ModelTask } from './types';
 
@@ -27,7 +28,7 @@ export interface LoadOptions {
   quantization?: Quantization | undefined;
   /** Where hashes of weight files are remembered. */
   cacheFolder?: string;
-  /** Given a line for people about weights that are NaN or infinite. */
+  /** Given lines for people: config fields without effect, weights that are NaN or infinite. */
   warn?: (line: string) => void;
 }
 
@@ -38,7 +39,8 @@ export interface LoadOptions {
  */
 export async function loadModel(folder: string, options: LoadOptions, progress: Progress = silent): Promise<Model> {
   if (isAdapterFolder(folder)) return loadAdapted(folder, options, progress);
-  const { stored, read, close, ...model } = await openModel(folder, options.cacheFolder, options.tasks);
+  const { stored, read, close, unread, ...model } = await openModel(folder, options.cacheFolder, options.tasks);
+  if (unread.length > 0) options.warn?.(`${join(folder, 'config.json')}: fields without effect on this model: ${unread.join(', ')}`);
   const weights: Record<string, tf.Variable> = {};
   try {
     const engine = currentEngine();
@@ -79,6 +81,8 @@ function quantizedNames(
 
 /** A model's folder opened for reading: all that a `Model` has but its weights, which are read one by one. */
 export interface OpenModel extends Omit<Model, 'weights' | 'adapter'> {
+  /** Fields of config.json that the architecture does not know (`watchReads`). */
+  unread: readonly string[];
   stored: readonly StoredWeight[];
   /** A weight's values by its canonical name. */
   read(name: string): Promise<Float32Array>;
@@ -87,7 +91,7 @@ export interface OpenModel extends Omit<Model, 'weights' | 'adapter'> {
 
 /** Opens a Hugging Face folder, no adapter's, its weights' names and shapes checked. Close it after reading. @throws UserError as `loadModel` */
 export async function openModel(folder: string, cacheFolder = defaultCacheFolder(), tasks?: readonly ModelTask[]): Promise<OpenModel> {
-  const { architecture, config: parsed, rawConfig, configText } = await readConfig(folder, tasks);
+  const { architecture, config: parsed, rawConfig, configText, unread } = await readConfig(folder, tasks);
   const checkpoint = await openCheckpoint(folder);
   try {
     const config = architecture.refineConfig?.(parsed, new Set(checkpoint.fileOf.keys())) ?? parsed;
@@ -96,7 +100,7 @@ export async function openModel(folder: string, cacheFolder = defaultCacheFolder
     const hashes = [];
     for (const path of checkpoint.paths) hashes.push(await rememberedHash(path, cacheFolder));
     return {
-      ...{ architecture, config, rawConfig, floatFields: floatFields(configText), folder, stored },
+      ...{ architecture, config, rawConfig, floatFields: floatFields(configText), folder, stored, unread },
       contentHash: contentHash(configText, ...hashes),
       read: (name) => checkpoint.fileOf.get(storedNames.get(name)!)!.read(storedNames.get(name)!),
       close: checkpoint.close,
@@ -137,6 +141,8 @@ interface ParsedConfig {
   config: BaseConfig;
   rawConfig: Readonly<Record<string, unknown>>;
   configText: string;
+  /** Fields that the architecture does not know. */
+  unread: readonly string[];
 }
 
 /** Every task there is. */
@@ -183,7 +189,9 @@ export async function readConfigFile(file: string, tasks: readonly ModelTask[] =
     const wanted = tasks.map((task) => TASKS[task]).join(', or ');
     throw new UserError(`${file}: model_type is ${JSON.stringify(rawConfig.model_type)}: ${TASKS[own]}; it must be ${wanted}`);
   }
-  return { task: own, architecture, config: architecture.parseConfig(rawConfig, file), rawConfig, configText };
+  const watched = watchReads(rawConfig);
+  const config = architecture.parseConfig(watched.json, file);
+  return { task: own, architecture, config, rawConfig, configText, unread: watched.unread() };
 }
 
 interface StoredWeight {

@@ -41,7 +41,8 @@ async function main(): Promise<void> {
   );
   print(`a batch: ${config.batchSize} pairs, ${shape.rows} packed tokens, ${shape.targets} predicted`);
   const { peak, ...parts } = memory;
-  for (const [name, bytes] of Object.entries(parts)) print(`  ${name.padEnd(12)}${size(bytes).padStart(10)}`);
+  for (const [name, bytes] of Object.entries(parts).filter(([name, bytes]) => name !== 'tile' || bytes > 0))
+    print(`  ${name.padEnd(12)}${size(bytes).padStart(10)}`);
   print(`  ${'at most'.padEnd(12)}${size(peak).padStart(10)}  at a time, beside what Node and the engine take themselves`);
 
   const throughput = await throughputOf(config, shape);

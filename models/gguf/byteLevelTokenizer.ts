@@ -1,8 +1,6 @@
-import { UserError } from '../../util/errors';
+import { lookup } from '../../util/suggest';
 import { splitMerges, vocabularyIds, vocabularyObject, type GgufVocabulary, type TokenizerPipeline } from './vocabulary';
-
-/** Values of `tokenizer.ggml.pre` under which text is split by GPT-2's regular expression (llama.cpp, llama-vocab.cpp). */
-const GPT2_SPLITS = ['default', 'gpt-2', 'phi-2', 'jina-es', 'jina-de', 'mpt', 'olmo', 'jais'];
+import { WORD_SPLITS, wordSplitter } from './wordSplits';
 
 /** GPT-2's letters for bytes: printable ones stand for themselves, the others follow from U+0100. */
 const BYTE_LETTERS: readonly string[] = (() => {
@@ -17,19 +15,17 @@ const LETTERS = new Set(BYTE_LETTERS);
 const isSpelledInBytes = (token: string): boolean => [...token].every((letter) => LETTERS.has(letter));
 
 /**
- * GPT-2's tokenizer: BPE over bytes, merges from the metadata.
- * @throws UserError for a `tokenizer.ggml.pre` that splits text otherwise
+ * BPE over bytes, merges from the metadata, text cut into words as `tokenizer.ggml.pre` says: GPT-2's tokenizer and its many kin.
+ * @throws UserError for a `tokenizer.ggml.pre` that is not known
  */
 export function byteLevelPipeline({ metadata, tokens }: GgufVocabulary): TokenizerPipeline {
-  const split = metadata.text('tokenizer.ggml.pre', 'default');
-  if (!GPT2_SPLITS.includes(split))
-    throw new UserError(`${metadata.path}: tokenizer.ggml.pre is ${JSON.stringify(split)}; these can be read: ${GPT2_SPLITS.join(', ')}`);
+  const split = lookup(WORD_SPLITS, metadata.text('tokenizer.ggml.pre', 'default'), `tokenizer.ggml.pre in ${metadata.path}`);
   const ids = vocabularyIds(
     tokens.map((token) => (isSpelledInBytes(token) ? token : [...Buffer.from(token)].map((byte) => BYTE_LETTERS[byte]).join(''))),
   );
   return {
-    normalizer: null,
-    preTokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    normalizer: split.composes ? { type: 'NFC' } : null,
+    preTokenizer: wordSplitter(split),
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: 'BPE',
@@ -39,13 +35,13 @@ export function byteLevelPipeline({ metadata, tokens }: GgufVocabulary): Tokeniz
       end_of_word_suffix: '',
       fuse_unk: false,
       byte_fallback: false,
-      ignore_merges: false,
+      ignore_merges: split.ignoresMerges ?? false,
       vocab: vocabularyObject(ids),
       merges: splitMerges(metadata, ids),
     },
     ids,
     // a control token in other letters is a mislabelled one
     isControl: isSpelledInBytes,
-    addBosByDefault: false,
+    addBosByDefault: split.addsBos ?? false,
   };
 }

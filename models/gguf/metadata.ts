@@ -7,6 +7,8 @@ export interface Metadata {
   has(key: string): boolean;
   /** A number, or `fallback` where the key is absent. */
   number(key: string, fallback?: number): number;
+  /** A finite number above 0. */
+  positive(key: string, fallback?: number): number;
   /** A whole number of at least 1. */
   count(key: string, fallback?: number): number;
   text(key: string, fallback?: string): string;
@@ -32,6 +34,7 @@ export function metadataOf({ path, metadata }: Pick<GgufFile, 'path' | 'metadata
     path,
     has: (key) => metadata.has(key),
     number: (key, fallback) => look(key, fallback, 'a number', isNumber),
+    positive: (key, fallback) => look(key, fallback, 'a number above 0', (value) => isNumber(value) && (value as number) > 0),
     count: (key, fallback) => look(key, fallback, 'a whole number above 0', isCount),
     text: (key, fallback) => look(key, fallback, 'a string', (value) => typeof value === 'string'),
     flag: (key, fallback) => look(key, fallback, 'true or false', (value) => typeof value === 'boolean'),

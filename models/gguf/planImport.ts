@@ -1,10 +1,11 @@
-import { openSync, closeSync, readSync } from 'node:fs';
 import { UserError } from '../../util/errors';
 import { lookup } from '../../util/suggest';
 import { architectureFor } from '../registry';
-import { GGUF_ARCHITECTURES, type TensorChange } from './ggufArchitectures';
+import type { TensorChange } from './ggufArchitecture';
+import { GGUF_ARCHITECTURES } from './ggufArchitectures';
 import { metadataOf } from './metadata';
 import type { GgufFile, GgufTensor } from './readGguf';
+import { sameBytes, tensorValues } from './tensorBytes';
 
 /** One weight to write: where it comes from, what it becomes. */
 export interface PlannedTensor {
@@ -29,7 +30,7 @@ export function planImport(gguf: GgufFile): ImportPlan {
   const { path } = gguf;
   const metadata = metadataOf(gguf);
   const architecture = metadata.text('general.architecture');
-  const entry = lookup(GGUF_ARCHITECTURES, architecture, `GGUF architecture in ${path}`);
+  const describe = lookup(GGUF_ARCHITECTURES, architecture, `GGUF architecture in ${path}`);
   const byName = new Map(gguf.tensors.map((tensor) => [tensor.name, tensor]));
   const embedding = byName.get('token_embd.weight');
   if (embedding?.shape.length !== 2)
@@ -39,22 +40,28 @@ export function planImport(gguf: GgufFile): ImportPlan {
   const vocabulary = embedding.shape[0];
   const head = byName.get('output.weight');
   const tied = !head || sameBytes(path, head, embedding);
+  const mapping = describe({
+    metadata,
+    architecture,
+    tensors: new Set(byName.keys()),
+    values: (name) => tensorValues(path, byName.get(name)!),
+  });
   const config: Record<string, unknown> = {
-    ...entry.config(metadata),
+    ...mapping.config,
     vocab_size: vocabulary,
     tie_word_embeddings: tied,
     bos_token_id: metadata.tokenId('tokenizer.ggml.bos_token_id', vocabulary) ?? null,
     eos_token_id: metadata.tokenId('tokenizer.ggml.eos_token_id', vocabulary) ?? null,
     pad_token_id: metadata.tokenId('tokenizer.ggml.padding_token_id', vocabulary) ?? null,
   };
-  const model = architectureFor(entry.modelType, path);
+  const model = architectureFor(mapping.config.model_type, path);
   const shapes = model.weightShapes(model.parseConfig(config, path));
-  const used = new Set<string>(tied ? ['output.weight'] : []);
+  const used = new Set<string>([...(mapping.described ?? []), ...(tied ? ['output.weight'] : [])]);
   const tensors = Object.entries(shapes).map(([name, shape]) => {
-    const ggufName = ggufNameOf(name, entry.names);
+    const ggufName = ggufNameOf(name, mapping.names);
     const source = byName.get(ggufName);
     if (!source) throw new UserError(`${path}: tensor ${ggufName} is missing (${name}, shape [${shape}])`);
-    const change = entry.change(ggufName);
+    const change = mapping.change?.(ggufName) ?? 'none';
     const found = change === 'transpose' ? [...source.shape].reverse() : source.shape;
     if (found.join() !== shape.join()) {
       const allowed = change === 'transpose' ? [...shape].reverse() : shape;
@@ -81,23 +88,4 @@ function ggufNameOf(name: string, names: Readonly<Record<string, string>>): stri
   const pattern = names[layer === undefined ? name : name.replace(`.${layer}.`, '.N.')];
   if (pattern === undefined) throw new Error(`internal: no GGUF name for ${name}`);
   return layer === undefined ? pattern : pattern.replace('.N.', `.${layer}.`);
-}
-
-/** Whether two tensors hold the same: some converters store a tied head a second time. */
-function sameBytes(path: string, a: GgufTensor, b: GgufTensor): boolean {
-  if (a.type !== b.type || a.bytes !== b.bytes || a.shape.join() !== b.shape.join()) return false;
-  const file = openSync(path, 'r');
-  try {
-    const size = 1 << 20;
-    const [left, right] = [Buffer.alloc(size), Buffer.alloc(size)];
-    for (let at = 0; at < a.bytes; at += size) {
-      const length = Math.min(size, a.bytes - at);
-      readSync(file, left, 0, length, a.offset + at);
-      readSync(file, right, 0, length, b.offset + at);
-      if (!left.subarray(0, length).equals(right.subarray(0, length))) return false;
-    }
-    return true;
-  } finally {
-    closeSync(file);
-  }
 }

@@ -60,19 +60,22 @@ function safetensorsHeader(tensors: readonly PlannedTensor[], dtype: WeightDtype
   return Buffer.concat([length, Buffer.from(json)]);
 }
 
-/** A tensor's values as they are written, in chunks of whole rows; a transposed tensor comes in one piece. */
+/** A tensor's values as they are written, in chunks of whole rows; a transposed or reordered tensor comes in one piece. */
 async function* changedValues(file: FileHandle, path: string, { source, change }: PlannedTensor): AsyncGenerator<Float32Array> {
   const { blockValues, blockBytes } = TENSOR_TYPES[source.type];
   const columns = source.shape[source.shape.length - 1];
   const total = source.shape.reduce((a, b) => a * b, 1);
-  const step = change === 'transpose' ? total : Math.max(columns, Math.floor(CHUNK_VALUES / columns) * columns);
+  const whole = change === 'transpose' || typeof change === 'object';
+  const step = whole ? total : Math.max(columns, Math.floor(CHUNK_VALUES / columns) * columns);
   for (let start = 0; start < total; start += step) {
     const count = Math.min(step, total - start);
     const length = (count / blockValues) * blockBytes;
     const bytes = await readAll(file, path, source.offset + (start / blockValues) * blockBytes, length);
     const values = dequantize(source.type, bytes, count);
     if (change === 'subtractOne') for (let i = 0; i < values.length; i++) values[i] -= 1;
-    yield change === 'transpose' ? transposed(values, total / columns, columns) : values;
+    if (change === 'transpose') yield transposed(values, total / columns, columns);
+    else if (typeof change === 'object') yield reordered(values, source.shape.length === 1 ? 1 : columns, change.rows);
+    else yield values;
   }
 }
 
@@ -80,6 +83,15 @@ function transposed(values: Float32Array, rows: number, columns: number): Float3
   const out = new Float32Array(values.length);
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++) out[column * rows + row] = values[row * columns + column];
+  return out;
+}
+
+function reordered(values: Float32Array, columns: number, sourceRow: (row: number) => number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let row = 0; row < values.length / columns; row++) {
+    const from = sourceRow(row) * columns;
+    out.set(values.subarray(from, from + columns), row * columns);
+  }
   return out;
 }
 

@@ -96,6 +96,42 @@ test("a pair longer than the model's context is named, and nothing is cached", a
   expect(await tokenizePairs(pairs, options('bos', 'long', 30))).toHaveLength(7);
 });
 
+describe('maxLength', () => {
+  const cut = async (maxLength: number, maxPositions = 128) => {
+    const lines: string[] = [];
+    const say = (line: string) => lines.push(line);
+    const pairs = await tokenizePairs(goldenPairs('bos'), { ...options('bos', 'cut', maxPositions), maxLength, say });
+    return { pairs: plain(pairs), lines };
+  };
+
+  test('longer pairs are cut, those with longer prompts left out, and lines say how many', async () => {
+    // prompts of 17 and more tokens: one pair; longer than 12: those that the golden says
+    const left = expected('bos').filter(({ prompt_ids }) => prompt_ids.length < 12);
+    const long = left.filter(({ prompt_ids: p, chosen_ids: c, rejected_ids: r }) => p.length + Math.max(c.length, r.length) > 12);
+    expect([left.length, long.length]).not.toContain(0);
+    const { pairs, lines } = await cut(12);
+    expect(pairs).toEqual(
+      left.map(({ prompt_ids: p, chosen_ids: c, rejected_ids: r }) => {
+        return { prompt_ids: p, chosen_ids: c.slice(0, 12 - p.length), rejected_ids: r.slice(0, 12 - p.length) };
+      }),
+    );
+    expect(lines).toEqual([
+      `pairs.jsonl: ${long.length} pairs are longer than 12 tokens and were cut (--max-length)`,
+      `pairs.jsonl: ${7 - left.length} pairs were left out: their prompt alone has 12 tokens or more (--max-length)`,
+    ]);
+    expect((await cut(0)).pairs).toEqual(expected('bos'));
+  });
+
+  test('a cut pair fits a context that the whole one does not; a longer length is refused with what would help', async () => {
+    expect((await cut(29, 29)).lines).toHaveLength(1);
+    await expect(cut(1024, 29)).rejects.toThrow("the model's context holds 29; --max-length 29 cuts longer pairs");
+  });
+
+  test('nothing left is an error', async () => {
+    await expect(cut(1)).rejects.toThrow('pairs.jsonl: no pair is left: every prompt alone has 1 tokens or more (--max-length)');
+  });
+});
+
 test('an empty prompt is the beginning-of-sequence token alone, or refused where the tokenizer adds none', async () => {
   const pair = { prompt: '', chosen: 'the cat', rejected: 'the hat' };
   const [{ prompt, chosen }] = await tokenizePairs([pair], options('bos', 'empty'));

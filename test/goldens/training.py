@@ -53,6 +53,8 @@ CASES += [
     dict(plain, name="gpt2, sgd, cosine", loss_type="sigmoid", optim="sgd", learning_rate=0.05, lr_scheduler_type="cosine", warmup_steps=0.15),
     *[dict(plain, name=f"gpt2, {loss}", loss_type=loss, max_steps=4, **({"label_smoothing": 0.1} if loss in ("robust", "exo_pair") else {}))
       for loss in ("ipo", "robust", "exo_pair", "nca_pair", "bco_pair", "sppo_hard", "apo_zero", "apo_down", "discopop", "sigmoid_norm")],
+    # prompts of five tokens are left out, longer completions cut
+    dict(plain, name="gpt2, cut at five tokens", loss_type="sigmoid", max_length=5, max_steps=5),
 ]
 # two epochs over 18 pairs, the last batch of each short; six pairs are for the evaluation
 STEPS, BATCH = 10, 4
@@ -65,11 +67,12 @@ class InOrder(DPOTrainer):
 
 
 def run(case):
-    options = dict(max_steps=STEPS) | {key: value for key, value in case.items() if key not in ("name", "model")}
+    # two pairs a batch in the evaluation, or one where five pairs are left: TRL averages over batches, whatever their size
+    options = dict(max_steps=STEPS, max_length=None, per_device_eval_batch_size=1 if "max_length" in case else 2) | {key: value for key, value in case.items() if key not in ("name", "model")}
     model = AutoModelForCausalLM.from_pretrained(here / "models" / case["model"], dtype=torch.float32)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = DPOConfig(output_dir=folder, per_device_train_batch_size=BATCH, per_device_eval_batch_size=2, report_to="none", logging_steps=1, save_strategy="no",
-                              eval_strategy="no", use_cpu=True, bf16=False, gradient_checkpointing=False, max_length=None, disable_tqdm=True, **options)
+        arguments = DPOConfig(output_dir=folder, per_device_train_batch_size=BATCH, report_to="none", logging_steps=1, save_strategy="no",
+                              eval_strategy="no", use_cpu=True, bf16=False, gradient_checkpointing=False, disable_tqdm=True, **options)
         trainer = InOrder(model=model, ref_model=copy.deepcopy(model), args=arguments, train_dataset=Dataset.from_list(pairs[:18]), eval_dataset=Dataset.from_list(pairs[18:]), processing_class=tokenizer)
         trainer.train()
         steps = [{key: line[key] for key in KEPT} for line in trainer.state.log_history if "loss" in line]

@@ -31,8 +31,8 @@ export async function goldenRun(golden: GoldenCase, steps: number, other: Partia
     optimizer: golden.optim.replace('_torch', ''),
     ...other,
   });
-  const pairs = await tokenizedGolden(goldenPairs.train);
-  const evalPairs = await tokenizedGolden(goldenPairs.evaluation);
+  const pairs = await tokenizedGolden(goldenPairs.train, golden.max_length);
+  const evalPairs = await tokenizedGolden(goldenPairs.evaluation, golden.max_length);
   const before = tf.memory().numTensors;
   const model = await loadModel(config.model, { trainable: true, cacheFolder });
   const options = { cacheFolder, batchSize };

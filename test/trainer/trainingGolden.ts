@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { LossName } from '../../losses/registry';
 import { loadTokenizer } from '../../models/tokenizer';
 import { encodePair } from '../../datasets/encodePair';
+import { truncatePair } from '../../datasets/truncatePair';
 import type { PreferencePair, TokenizedPair } from '../../datasets/types';
 
 export const trainingGoldens = join(__dirname, '../goldens/training');
@@ -22,6 +23,7 @@ export interface GoldenCase {
   label_smoothing?: number;
   weight_decay?: number;
   gradient_accumulation_steps?: number;
+  max_length?: number;
   batch_size: number;
   steps: Record<string, number>[];
   evaluation: Record<string, number>;
@@ -36,7 +38,7 @@ const golden = JSON.parse(readFileSync(join(trainingGoldens, 'training.json'), '
 export const goldenCases = golden.cases;
 export const goldenPairs = { train: golden.pairs.slice(0, golden.train), evaluation: golden.pairs.slice(golden.train) };
 
-export async function tokenizedGolden(pairs: readonly PreferencePair[]): Promise<TokenizedPair[]> {
+export async function tokenizedGolden(pairs: readonly PreferencePair[], maxLength = 0): Promise<TokenizedPair[]> {
   const tokenizer = await loadTokenizer(trainingGoldens);
-  return pairs.map((pair) => encodePair(tokenizer, pair));
+  return pairs.flatMap((pair) => truncatePair(encodePair(tokenizer, pair), maxLength) ?? []);
 }

@@ -56,6 +56,19 @@ test('add_bos_token and add_eos_token decide the template', () => {
   expect(hf(build('tinyGpt2.gguf')).encode('cat').tokens).toEqual(['cat']);
 });
 
+test('tokenizer.ggml.pre decides on words, composed letters, whole words before merges, and the token in front', () => {
+  const pre = (name: string): TokenizerFiles => build('tinyGpt2.gguf', { 'tokenizer.ggml.pre': name });
+  const tokens = (files: TokenizerFiles, text: string): string[] => hf(files).encode(text, { add_special_tokens: false }).tokens;
+  // the merges never make the token "Ġthe"
+  expect(tokens(pre('gpt-2'), 'a the cat')).toEqual(['a', 'Ġ', 'th', 'e', 'Ġ', 'cat']);
+  expect(tokens(pre('llama-bpe'), 'a the cat')).toEqual(['a', 'Ġthe', 'Ġ', 'cat']);
+  expect(tokens(pre('tekken'), 'a theCat')).toEqual(['a', 'Ġthe', 'C', 'a', 't']);
+  expect(tokens(pre('gpt-2'), 'e\u0301')).toHaveLength(3);
+  expect(tokens(pre('qwen2'), 'e\u0301')).toHaveLength(2);
+  expect(pre('llama-bpe').config.add_bos_token).toBe(true);
+  expect(pre('smollm').config.add_bos_token).toBe(false);
+});
+
 test('add_space_prefix decides on the space in front of a Llama text', () => {
   const withPrefix = hf(build('llamaVocabulary.gguf')).encode('the', { add_special_tokens: false }).tokens;
   const without = hf(build('llamaVocabulary.gguf', { 'tokenizer.ggml.add_space_prefix': false })).encode('the', {
@@ -136,8 +149,8 @@ test.each<[string, string, Record<string, GgufValue | undefined>, string]>([
   [
     'other splitting',
     'tinyGpt2.gguf',
-    { 'tokenizer.ggml.pre': 'llama3' },
-    'tokenizer.ggml.pre is "llama3"; these can be read: default, gpt-2',
+    { 'tokenizer.ggml.pre': 'llama-bep' },
+    'unknown tokenizer.ggml.pre in tinyGpt2.gguf "llama-bep"; did you mean "llama-bpe"?; known: default, gpt-2, ',
   ],
   ['a merge of three', 'tinyGpt2.gguf', { 'tokenizer.ggml.merges': ['t h', 'a b c'] }, 'merge 1 is "a b c"'],
   ['a merge of strangers', 'tinyGpt2.gguf', { 'tokenizer.ggml.merges': ['x y'] }, 'merge 0 is "x y", but the vocabulary has no "xy"'],

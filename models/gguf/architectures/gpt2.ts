@@ -1,0 +1,52 @@
+import type { GgufArchitecture } from '../ggufArchitecture';
+import { shortestDecimal } from '../metadata';
+
+const BLOCK_PARTS: Readonly<Record<string, string>> = {
+  ln_1: 'attn_norm',
+  'attn.c_attn': 'attn_qkv',
+  'attn.c_proj': 'attn_output',
+  ln_2: 'ffn_norm',
+  'mlp.c_fc': 'ffn_up',
+  'mlp.c_proj': 'ffn_down',
+};
+
+const NAMES: Readonly<Record<string, string>> = {
+  'transformer.wte.weight': 'token_embd.weight',
+  'transformer.wpe.weight': 'position_embd.weight',
+  ...Object.fromEntries(
+    Object.entries(BLOCK_PARTS).flatMap(([hf, gguf]) =>
+      ['weight', 'bias'].map((kind) => [`transformer.h.N.${hf}.${kind}`, `blk.N.${gguf}.${kind}`]),
+    ),
+  ),
+  'transformer.ln_f.weight': 'output_norm.weight',
+  'transformer.ln_f.bias': 'output_norm.bias',
+  'lm_head.weight': 'output.weight',
+};
+
+/** GPT-2, and mGPT. */
+export const gpt2: GgufArchitecture = ({ metadata }) => {
+  const positions = metadata.count('gpt2.context_length');
+  const width = metadata.count('gpt2.embedding_length');
+  return {
+    names: NAMES,
+    // GPT-2's Conv1D stores [in, out]; GGUF has every product as [out, in].
+    change: (name) => (/^blk\.\d+\.(attn_qkv|attn_output|ffn_up|ffn_down)\.weight$/.test(name) ? 'transpose' : 'none'),
+    config: {
+      architectures: ['GPT2LMHeadModel'],
+      model_type: 'gpt2',
+      activation_function: 'gelu_new',
+      attn_pdrop: 0.1,
+      embd_pdrop: 0.1,
+      initializer_range: 0.02,
+      layer_norm_epsilon: shortestDecimal(metadata.number('gpt2.attention.layer_norm_epsilon')),
+      n_ctx: positions,
+      n_embd: width,
+      n_head: metadata.count('gpt2.attention.head_count'),
+      n_inner: metadata.count('gpt2.feed_forward_length', 4 * width),
+      n_layer: metadata.count('gpt2.block_count'),
+      n_positions: positions,
+      resid_pdrop: 0.1,
+      use_cache: true,
+    },
+  };
+};

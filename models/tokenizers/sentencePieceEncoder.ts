@@ -1,15 +1,7 @@
-import { BYTE, BPE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, type SentencePieceModel } from './sentencePieceModel';
+import { BYTE, BPE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, type SentencePieceModel, type TextPieces } from './sentencePieceModel';
 import { mergedPieces } from './sentencePieceMerges';
 import { sentencePieceNormalizer } from './sentencePieceNormalizer';
 import { byteTokens } from './sentencePieceParts';
-
-/** A model's pieces that text is cut into, with what each weighs. */
-export interface TextPieces {
-  /** By piece: its score and type. Control, unknown and byte pieces never match text. */
-  known: ReadonlyMap<string, { score: number; type: number }>;
-  /** Letters of the longest. */
-  longest: number;
-}
 
 /** SentencePiece's penalty of a letter that no piece covers, below the least probable piece. */
 const UNKNOWN_PENALTY = 10;

@@ -1,5 +1,4 @@
-import { UNUSED, USER_DEFINED } from './sentencePieceModel';
-import type { TextPieces } from './sentencePieceEncoder';
+import { UNUSED, USER_DEFINED, type TextPieces } from './sentencePieceModel';
 
 /** A piece of the text, and its neighbours' places; an empty one is merged into the one before. */
 interface Part {

@@ -45,6 +45,14 @@ export interface SentencePieceModel {
   removeExtraWhitespaces: boolean;
 }
 
+/** A model's pieces that text is cut into, with what each weighs. */
+export interface TextPieces {
+  /** By piece: its score and type. Control, unknown and byte pieces never match text. */
+  known: ReadonlyMap<string, { score: number; type: number }>;
+  /** Letters of the longest. */
+  longest: number;
+}
+
 /**
  * Reads a SentencePiece `.model` file.
  * @throws UserError for a file that is none, or a model of another kind than unigram and BPE

@@ -25,7 +25,7 @@ async function main(): Promise<void> {
   const config = resolveEstimateConfig(given(argv));
 
   // loaded only now: --help and wrong options answer at once
-  const { readConfigFile } = require('../models/loadModel') as typeof import('../models/loadModel');
+  const { readConfigFile } = require('../models/readConfig') as typeof import('../models/readConfig');
   const { stepShape } = require('../trainer/stepShape') as typeof import('../trainer/stepShape');
   const { stepMemory } = require('../trainer/stepMemory') as typeof import('../trainer/stepMemory');
   const { stepSeconds, stepWork } = require('../trainer/stepTime') as typeof import('../trainer/stepTime');
@@ -41,7 +41,8 @@ async function main(): Promise<void> {
   );
   print(`a batch: ${config.batchSize} pairs, ${shape.rows} packed tokens, ${shape.targets} predicted`);
   const { peak, ...parts } = memory;
-  for (const [name, bytes] of Object.entries(parts)) print(`  ${name.padEnd(12)}${size(bytes).padStart(10)}`);
+  for (const [name, bytes] of Object.entries(parts).filter(([name, bytes]) => name !== 'tile' || bytes > 0))
+    print(`  ${name.padEnd(12)}${size(bytes).padStart(10)}`);
   print(`  ${'at most'.padEnd(12)}${size(peak).padStart(10)}  at a time, beside what Node and the engine take themselves`);
 
   const throughput = await throughputOf(config, shape);

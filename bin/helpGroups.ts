@@ -27,7 +27,17 @@ export const trainGroups: HelpGroups = {
 };
 
 export const evalGroups: HelpGroups = {
-  'What:': ['model', 'output', 'tasks', 'languages', 'limit', 'applyChatTemplate', 'chatTemplateDate'],
+  'What:': [
+    'model',
+    'output',
+    'tasks',
+    'languages',
+    'limit',
+    'applyChatTemplate',
+    'chatTemplateDate',
+    'quantization',
+    'doubleQuantization',
+  ],
   'Toxicity:': ['prompts', 'scorer', 'scorerModel', 'fluencyModel', 'samples', 'maxNewTokens', 'temperature', 'topP', 'batchSize', 'seed'],
   'Retrieval:': ['parallel'],
   'Preference:': ['pairs', 'reference', 'beta'],

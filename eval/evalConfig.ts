@@ -3,6 +3,7 @@ import { engineOptions } from '../util/engineOptions';
 import { calendarDay } from '../util/calendarDay';
 import { UserError } from '../util/errors';
 import { flagName, optionIssues } from '../util/optionIssues';
+import { chosenQuantization, quantizationOptions } from '../util/quantizationOptions';
 import { parseLanguages } from './languages';
 
 export const TASKS = ['toxicity', 'retrieval', 'preference'] as const;
@@ -54,6 +55,7 @@ export const evalConfigSchema = z.strictObject({
   languages: z.array(z.string()).min(1).optional().describe('language codes; by default all that the inputs have'),
   limit: count.optional().describe('prompts a language, the first ones'),
   seed: z.int().min(0).max(0xffffffff).default(0).describe('seed of the sampling'),
+  ...quantizationOptions('--model and --reference, or of their base model'),
   ...engineOptions('tokenised data and scores'),
   resume: z.boolean().default(false).describe('go on with the evaluation that the output folder holds, if there is one'),
   overwrite: z.boolean().default(false).describe('replace the evaluation that the output folder holds'),
@@ -83,6 +85,7 @@ export function resolveEvalConfig(given: Readonly<Record<string, unknown>>): Eva
   const tasks = resolveTasks(data);
   if (data.resume && data.overwrite)
     throw new UserError('--resume goes on with the evaluation in the output folder, --overwrite deletes it: give one of them');
+  chosenQuantization(data.quantization, data.doubleQuantization);
   const twice = data.scorer.find((name, i) => data.scorer.indexOf(name) !== i);
   if (twice !== undefined) throw new UserError(`--scorer names ${twice} twice`);
   return Object.freeze({ ...data, tasks, ...(data.languages && { languages: parseLanguages(data.languages) }) });

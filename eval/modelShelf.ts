@@ -1,11 +1,18 @@
+import type { Quantization } from '../engine/engine';
 import { disposeModel, loadModel } from '../models/loadModel';
 import type { Model } from '../models/types';
 import type { Progress } from '../util/progress';
 
-/** Frozen models by folder, no more of them in memory than are needed at once. */
+/** A model by its folder, its linear weights in 4 bits or as they are. */
+export interface ShelvedModel {
+  folder: string;
+  quantization?: Quantization | undefined;
+}
+
+/** Frozen models, no more of them in memory than are needed at once. */
 export interface ModelShelf {
   /** Loads these and frees all others. */
-  take<const F extends readonly string[]>(...folders: F): Promise<{ [I in keyof F]: Model }>;
+  take<const F extends readonly ShelvedModel[]>(...wanted: F): Promise<{ [I in keyof F]: Model }>;
   /** Frees all. */
   clear(): void;
 }
@@ -13,19 +20,26 @@ export interface ModelShelf {
 /** An empty shelf. @param cacheFolder where hashes of weight files are remembered  @param warn takes a line about weights that are not finite */
 export function modelShelf(cacheFolder: string, progress: Progress, warn?: (line: string) => void): ModelShelf {
   const loaded = new Map<string, Model>();
-  const keep = (folders: readonly string[]): void => {
-    for (const [folder, model] of loaded) {
-      if (folders.includes(folder)) continue;
+  const key = ({ folder, quantization }: ShelvedModel): string => JSON.stringify([folder, quantization]);
+  const keep = (wanted: readonly ShelvedModel[]): void => {
+    const keys = wanted.map(key);
+    for (const [place, model] of loaded) {
+      if (keys.includes(place)) continue;
       disposeModel(model);
-      loaded.delete(folder);
+      loaded.delete(place);
     }
   };
   return {
-    async take(...folders) {
-      keep(folders);
-      for (const folder of folders)
-        if (!loaded.has(folder)) loaded.set(folder, await loadModel(folder, { trainable: false, cacheFolder, warn }, progress));
-      return folders.map((folder) => loaded.get(folder)!) as { [I in keyof typeof folders]: Model };
+    async take(...wanted) {
+      keep(wanted);
+      for (const one of wanted) {
+        if (loaded.has(key(one))) continue;
+        loaded.set(
+          key(one),
+          await loadModel(one.folder, { trainable: false, quantization: one.quantization, cacheFolder, warn }, progress),
+        );
+      }
+      return wanted.map((one) => loaded.get(key(one))!) as { [I in keyof typeof wanted]: Model };
     },
     clear: () => keep([]),
   };

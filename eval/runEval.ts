@@ -2,15 +2,16 @@ import { basename, join, resolve } from 'node:path';
 import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
 import { loadChatTemplate } from '../models/chatTemplate';
-import { readConfig } from '../models/loadModel';
 import { localModel } from '../models/localModel';
 import { modelHash } from '../models/modelHash';
+import { readConfig } from '../models/readConfig';
 import { loadTokenizer } from '../models/tokenizer';
 import { templateDay } from '../models/templateDay';
 import { dayStart } from '../util/calendarDay';
 import { UserError } from '../util/errors';
 import { writeAtomic } from '../util/files';
 import type { Progress } from '../util/progress';
+import { chosenQuantization } from '../util/quantizationOptions';
 import { conditionalFluencyValues } from './conditionalFluency';
 import { readsTemplate, writtenEvalConfig, type EvalConfig } from './evalConfig';
 import { prepareEvalFolder, templateDayBefore } from './evalFolder';
@@ -43,7 +44,8 @@ export async function runEval(given: EvalConfig, progress: Progress, say: (line:
   const [named, config] = [given, local].map((options) => ({ ...options, chatTemplateDate: day }));
   const { output, cache } = config;
   const does = (task: EvalConfig['tasks'][number]): boolean => config.tasks.includes(task);
-  const hash = await modelHash(config.model, cache);
+  const quantization = chosenQuantization(config.quantization, config.doubleQuantization);
+  const hash = await modelHash(config.model, cache, quantization);
   const { languages, limit } = config;
   const prompts = does('toxicity') ? await readPrompts(config.prompts!, { languages, limit }) : null;
   const parallel = does('retrieval') ? await readParallel(config.parallel!, languages) : null;
@@ -87,13 +89,15 @@ export async function runEval(given: EvalConfig, progress: Progress, say: (line:
   };
   const shelf = modelShelf(cache, progress, say);
   try {
-    const policy = async () => (await shelf.take(config.model))[0];
+    const tuned = { folder: config.model, quantization };
+    const other = config.reference === undefined ? [] : [{ folder: config.reference, quantization }];
+    const policy = async () => (await shelf.take(tuned))[0];
     const generations = prompts && (await generateContinuations(policy, tokenizer!, prompts, encoded!, config, progress));
     if (parallel) results.retrieval = { languages: await retrievalTask(await policy(), tokenizer!, parallel, progress) };
     if (tokenized) {
       const options = { batchSize: PAIRS_AT_ONCE, beta: config.beta, file: join(output, 'preference.jsonl') };
-      const [model, other] = await shelf.take(config.model, ...(config.reference === undefined ? [] : [config.reference]));
-      results.preference = await preferenceTask(model, other ?? null, tokenized, options, progress);
+      const [model, before] = await shelf.take(tuned, ...other);
+      results.preference = await preferenceTask(model, before ?? null, tokenized, options, progress);
     }
     if (prompts && generations) {
       const logLikelihoods = fluencyModel && (await fluencyModel.values(prompts, encoded!, generations, shelf));
@@ -123,7 +127,15 @@ async function namedFluencyModel(named: EvalConfig, progress: Progress, say: (li
     shelf: ModelShelf,
   ): Promise<(number | null)[]> => {
     if (task === 'language')
-      return fluencyValues(async () => (await shelf.take(fluencyModel))[0], hash, prompts, encoded, generations, config, progress);
+      return fluencyValues(
+        async () => (await shelf.take({ folder: fluencyModel }))[0],
+        hash,
+        prompts,
+        encoded,
+        generations,
+        config,
+        progress,
+      );
     // it is no model for the shelf: there may be no room for both
     shelf.clear();
     return conditionalFluencyValues(hash, prompts, generations, config, progress, say);

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Quantization } from '../engine/engine';
 import type { AttentionOptions } from '../engine/ops/attention';
 import type { HeadOptions } from '../engine/ops/tokenLogProbs';
 import type { Adapter } from './adapters/types';
@@ -107,7 +108,8 @@ export interface Model {
   floatFields?: readonly string[];
   /** The folder it came from; other files (tokenizer) are copied from there when it is saved. */
   folder: string;
-  /** Where the weights are held in other values than the files have: what `contentHash` would be without. */
+  /** How linear weights are held in 4 bits, where they are, and what `contentHash` would be without. */
+  quantization?: Quantization;
   filesHash?: string;
   /** Identifies weights and config: part of every cache key and of eval.json. */
   contentHash: string;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../util/errors';
 import { flagName, optionIssues } from '../util/optionIssues';
+import { chosenQuantization } from '../util/quantizationOptions';
 import { presetOptions } from './presets';
 import { runConfigSchema } from './runConfig';
 
@@ -26,6 +27,8 @@ export const estimateConfigSchema = z.strictObject({
   loraRank: shape.loraRank,
   loraTargets: shape.loraTargets,
   loraDora: shape.loraDora,
+  quantization: shape.quantization,
+  doubleQuantization: shape.doubleQuantization,
   recompute: shape.recompute,
   precision: shape.precision,
   measure: z.boolean().default(false).describe('time a few matrix products and a copy on the device here, for the time of a step'),
@@ -66,5 +69,7 @@ export function resolveEstimateConfig(given: Readonly<Record<string, unknown>>):
   const further = { loraTargets: data.loraTargets !== undefined, loraDora: data.loraDora };
   const stray = Object.entries(further).find(([, isGiven]) => isGiven);
   if (stray && data.loraRank === undefined) throw new UserError(`--${flagName(stray[0])} is for LoRA: give --lora-rank`);
+  if (chosenQuantization(data.quantization, data.doubleQuantization) && data.loraRank === undefined)
+    throw new UserError(`--quantization ${data.quantization}: weights in 4 bits cannot be trained themselves; give --lora-rank`);
   return Object.freeze(data);
 }

@@ -1,8 +1,10 @@
 import type { Quantization } from '../engine/engine';
 import { ALL_LINEAR } from '../models/adapters/adaptableModules';
+import { isAdapterFolder } from '../models/adapters/adapterFolder';
 import type { LoraOptions } from '../models/adapters/types';
 import { UserError } from '../util/errors';
 import { flagName } from '../util/optionIssues';
+import { chosenQuantization } from '../util/quantizationOptions';
 import type { RunConfig } from './runConfig';
 
 /** The targets that `--lora-targets` lists, every linear layer by default. */
@@ -34,12 +36,8 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
 
 /** How a run keeps its base model's linear weights in 4 bits, if it does. @throws UserError where all weights are trained */
 export function quantizationOf(config: RunConfig): Quantization | undefined {
-  const [type, double] = [config.quantization, config.doubleQuantization];
-  if (type === 'none') {
-    if (double) throw new UserError('--double-quantization is for QLoRA: give --quantization nf4 or fp4');
-    return undefined;
-  }
-  if (config.loraRank === undefined && config.adapter === undefined)
-    throw new UserError(`--quantization ${type}: weights in 4 bits cannot be trained themselves; give --lora-rank or --adapter`);
-  return { type, double };
+  const chosen = chosenQuantization(config.quantization, config.doubleQuantization);
+  if (chosen && config.loraRank === undefined && config.adapter === undefined && !isAdapterFolder(config.model))
+    throw new UserError(`--quantization ${chosen.type}: weights in 4 bits cannot be trained themselves; give --lora-rank or --adapter`);
+  return chosen;
 }

@@ -17,6 +17,7 @@ const COMMON = {
   batchSize: 4, // [code] [card]
   gradientAccumulationSteps: 1, // [code] [card]
   epochs: 5, // [code] [card]
+  maxLength: 256, // [code]
   recompute: 'blocks', // [code] gradient_checkpointing
   evalEverySteps: 25, // [code]
   saveEverySteps: 25, // [code]

@@ -5,6 +5,7 @@ import { calendarDay } from '../util/calendarDay';
 import { UserError } from '../util/errors';
 import { readText } from '../util/files';
 import { allowed, flagName } from '../util/optionIssues';
+import { quantizationOptions } from '../util/quantizationOptions';
 import { nearest } from '../util/suggest';
 import { presetNames, presetOptions } from './presets';
 
@@ -95,11 +96,7 @@ export const runConfigSchema = z.strictObject({
     .optional()
     .describe("LoRA: share of its inputs that training hides from the adapter; by default an adapter's own, 0 for a new one"),
   loraDora: z.boolean().default(false).describe('LoRA: DoRA, which trains the magnitude of every output beside its direction'),
-  quantization: z
-    .enum(['none', 'nf4', 'fp4'])
-    .default('none')
-    .describe("QLoRA: the base model's linear weights are kept in 4 bits, in bitsandbytes' layout"),
-  doubleQuantization: z.boolean().default(false).describe('QLoRA: so are the magnitudes of their blocks, in 8 bits'),
+  ...quantizationOptions('the base model'),
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
   saveEverySteps: countOrNever.default(500).describe('steps between checkpoints; 0: none but when interrupted'),
   keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest; all of them when not given'),

@@ -1,8 +1,10 @@
 import { targetModules } from '../models/adapters/adaptableModules';
 import { baseName, isAdapterFolder, setAdapterBase } from '../models/adapters/adapterFolder';
 import { trainedWeights } from '../models/adapters/attachAdapter';
+import { quantizationText } from '../models/adapters/baseQuantization';
 import { createAdapter } from '../models/adapters/createAdapter';
-import { disposeModel, loadModel, readConfig } from '../models/loadModel';
+import { disposeModel, loadModel } from '../models/loadModel';
+import { readConfig } from '../models/readConfig';
 import { localFolder, localModel } from '../models/localModel';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
@@ -84,5 +86,10 @@ function ownSettings(model: Model, name: string, { adapter: named, loraDropout }
   // what is attached to the weights reads it there
   adapter.dropout.rate = rate;
   const base = named === undefined ? {} : { base_model_name_or_path: baseName(name) };
-  return { ...model, adapter: { ...adapter, config: { ...adapter.config, ...base, lora_dropout: rate } } };
+  const trainedOn = model.quantization && quantizationText(model.quantization);
+  const { trainedOn: _before, ...rest } = adapter;
+  return {
+    ...model,
+    adapter: { ...rest, config: { ...adapter.config, ...base, lora_dropout: rate }, ...(trainedOn !== undefined && { trainedOn }) },
+  };
 }

@@ -7,6 +7,8 @@ import type { StepShape } from './stepShape';
 export interface StepMemory {
   /** Weights in the precision of the computation, and the float32 masters of those that are trained beside it. */
   weights: number;
+  /** A tile of a weight in 4 bits as floats, while it is multiplied by. */
+  tile: number;
   /** Of what is trained; with accumulation the running sum too. */
   gradients: number;
   optimizer: number;
@@ -27,7 +29,8 @@ export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemor
   const bytes = options.precision === 'bf16' ? 2 : 4;
   // magnitudes are float32 whatever the precision
   const masters = bytes === 2 ? 4 * (trained - magnitudes) : 0;
-  const weights = bytes * (parameters + adapter) + 4 * magnitudes + masters;
+  const weights = bytes * (parameters - shape.quantized + adapter) + shape.quantizedBytes + 4 * magnitudes + masters;
+  const tile = shape.tileBytes;
   const accumulated = options.gradientAccumulationSteps > 1 ? 4 * trained : 0;
   const gradients = bytes * (trained - magnitudes) + 4 * magnitudes + accumulated;
   const optimizer = 4 * trained * stateKinds(options).length;
@@ -39,7 +42,8 @@ export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemor
   const headGradient = options.loraRank === undefined ? bytes * shape.headWeights : 0;
   const starts = activations + Math.max(logits, logProbs + headGradient) + accumulated;
   const ends = gradients + activations / (shape.layers + 1);
-  return { weights, gradients, optimizer, activations, logits, peak: weights + optimizer + Math.max((1 + HOLES) * starts, ends) };
+  const peak = weights + optimizer + Math.max((1 + HOLES) * starts, ends) + tile;
+  return { weights, tile, gradients, optimizer, activations, logits, peak };
 }
 
 /** Numbers that the forward pass keeps. */

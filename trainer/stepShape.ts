@@ -1,4 +1,4 @@
-import { targetModules } from '../models/adapters/adaptableModules';
+import { linearModules, targetModules } from '../models/adapters/adaptableModules';
 import type { Architecture, BaseConfig } from '../models/types';
 import type { EstimateConfig } from './estimateConfig';
 import { adaptableTargets } from './loraOptions';
@@ -24,6 +24,10 @@ export interface StepShape {
   /** Numbers in an adapter's matrices and in its magnitudes, 0 without one. */
   adapter: number;
   magnitudes: number;
+  /** Numbers in the weights that are kept in 4 bits, the bytes that these take, and what a tile of the largest takes as floats. */
+  quantized: number;
+  quantizedBytes: number;
+  tileBytes: number;
   /** Packed tokens of one batch, its attention's segments and their longest, and predicted tokens. */
   rows: number;
   segments: number;
@@ -33,6 +37,10 @@ export interface StepShape {
   seen: number;
 }
 
+/** Values of a tile at most. */
+const TILE_VALUES = 2 ** 24;
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 const size = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
 
 /**
@@ -65,12 +73,35 @@ export function stepShape(architecture: Architecture, config: BaseConfig, option
     trained: options.loraRank === undefined ? parameters : adapter + magnitudes,
     adapter,
     magnitudes,
+    ...quantizedSize(architecture, config, options),
     rows: batchSize * (prompt + 2 * own),
     segments: 2 * batchSize,
     longest: prompt + own,
     targets: 2 * batchSize * completionTokens,
     seen: batchSize * (triangle(prompt + own) + own * prompt + triangle(own)),
   };
+}
+
+/** Bytes of a value and its block's magnitude in a tile: codes as int32, the code's value and its product in float32, in bf16 runs that in bf16. */
+const TILE_BYTES = 2 + 4 + 4;
+
+/** What engine/torch/quantizedLinear.h keeps and makes. */
+function quantizedSize(
+  architecture: Architecture,
+  config: BaseConfig,
+  { quantization, doubleQuantization, precision }: EstimateConfig,
+): Pick<StepShape, 'quantized' | 'quantizedBytes' | 'tileBytes'> {
+  if (quantization === 'none') return { quantized: 0, quantizedBytes: 0, tileBytes: 0 };
+  const sizes = linearModules(architecture, config).map(({ inputs, outputs }) => inputs * outputs);
+  const kept = sizes.map((count) => {
+    const blocks = Math.ceil(count / 64);
+    // double: a magnitude's code, a scale for 256 of them, the codes' 256 values and the offset
+    const magnitudes = doubleQuantization ? blocks + 4 * (Math.ceil(blocks / 256) + 256 + 1) : 4 * blocks;
+    // the two values of each byte
+    return Math.ceil(count / 2) + magnitudes + 4 * 512;
+  });
+  const tile = Math.min(TILE_VALUES, Math.max(...sizes)) * (TILE_BYTES + (precision === 'bf16' ? 2 : 0));
+  return { quantized: sum(sizes), quantizedBytes: sum(kept), tileBytes: tile };
 }
 
 function adapterSize(

@@ -28,7 +28,9 @@ const CALL_SECONDS = 5e-6;
 const LAYER_CALLS = 100;
 /** Times that a kept activation, or its gradient, is read or written. */
 const ACTIVATION_PASSES = 5;
-/** The same of a logit. */
+/** Bytes read and written to turn a number in 4 bits into a float: its codes, their values, the product with its block's magnitude. */
+const QUANTIZED_BYTES = 22;
+/** Times that a logit, or its gradient, is read or written. */
 const LOGIT_PASSES = 6;
 
 /**
@@ -47,6 +49,7 @@ export function stepWork(shape: StepShape, memory: StepMemory, options: Estimate
   const again = memory.logits < targets * shape.vocabulary * (4 + bytes) ? 1 : 0;
   const headFlops = 2 * targets * headWeights * (passes + again);
   const activations = memory.activations * ACTIVATION_PASSES + 4 * targets * shape.vocabulary * LOGIT_PASSES;
+  const unpacked = shape.quantized * QUANTIZED_BYTES * (2 + forwards);
   const batches = options.gradientAccumulationSteps;
   // a norm reads the gradients; the update reads them again, reads and writes weights and state, and writes the working copy
   const update = trained * (2 * bytes + 8 + 8 * stateKinds(options).length + (bytes === 2 ? 2 : 0));
@@ -54,7 +57,7 @@ export function stepWork(shape: StepShape, memory: StepMemory, options: Estimate
   return {
     layerFlops: batches * layerFlops,
     headFlops: batches * headFlops,
-    bytes: batches * (activations + bytes * trained) + update + accumulation,
+    bytes: batches * (activations + unpacked + bytes * trained) + update + accumulation,
     calls: batches * layers * LAYER_CALLS * (1 + forwards / 3),
   };
 }

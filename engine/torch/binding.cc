@@ -33,6 +33,7 @@
 #include "onePassUpdate.h"
 #include "packedAttention.h"
 #include "quantizedLinear.h"
+#include "runsAttention.h"
 
 namespace {
 
@@ -562,6 +563,21 @@ napi_value packedAttention(napi_env env, State* state, size_t, napi_value* args)
   return makeInt(env, store(state, packed::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
 }
 
+/** attendsByRuns(): whether libtorch's BLAS is there for `runsAttention`. */
+napi_value attendsByRuns(napi_env env, State*, size_t, napi_value*) {
+  napi_value value;
+  napi_get_boolean(env, runs::available(), &value);
+  return value;
+}
+
+/** runsAttention(q, k, v, segments, runs, groups, scale, window, causal, cap): the slot of [T, H, D]; float32 on a CPU. */
+napi_value runsAttention(napi_env env, State* state, size_t, napi_value* args) {
+  const auto tensor = [&](int i, const char* what) { return tensorAt(env, state, args[i], what); };
+  const runs::Index index{tensor(3, "segments"), tensor(4, "runs"), tensor(5, "groups"), toNumber(env, args[6], "scale"),
+                          toInt(env, args[7], "window"), toBool(env, args[8], "causal"), toNumber(env, args[9], "cap")};
+  return makeInt(env, store(state, runs::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
+}
+
 // ---- weights in 4 bits ----
 
 /** A quantised weight from eight arguments: packed, pairs, absmax, scales, table, offset (the last three missing where absmax is float32), outputs, inputs. */
@@ -732,6 +748,8 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<takeGrad, 1>(env, exports, "takeGrad");
   define<ensureGrad, 1>(env, exports, "ensureGrad");
   define<packedAttention, 11>(env, exports, "packedAttention");
+  define<attendsByRuns, 0>(env, exports, "attendsByRuns");
+  define<runsAttention, 10>(env, exports, "runsAttention");
   define<quantizedLinear, 9>(env, exports, "quantizedLinear");
   define<dequantized, 8>(env, exports, "dequantized");
   define<quantizedNorms, 11>(env, exports, "quantizedNorms");

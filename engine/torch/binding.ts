@@ -33,6 +33,20 @@ export interface Binding {
     scale: number,
     window: number,
   ): Slot;
+  /** Whether `runsAttention` is there. */
+  attendsByRuns(): boolean;
+  runsAttention(
+    q: Slot,
+    k: Slot,
+    v: Slot,
+    segments: Slot,
+    runs: Slot,
+    groups: Slot,
+    scale: number,
+    window: number,
+    causal: boolean,
+    cap: number,
+  ): Slot;
   /** The first eight: `weightArguments` of a quantised weight. */
   quantizedLinear(...args: (Slot | number | undefined)[]): Slot;
   dequantized(...args: (Slot | number | undefined)[]): Slot;

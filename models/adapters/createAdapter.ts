@@ -5,6 +5,7 @@ import { randomStream, seedFrom } from '../../util/random';
 import type { Model } from '../types';
 import { loraScale, newAdapterConfig } from './adapterConfig';
 import { namesForModules, targetModules } from './adaptableModules';
+import { quantizationText } from './baseQuantization';
 import { attachAdapter } from './attachAdapter';
 import type { LoraModule, LoraOptions } from './types';
 
@@ -52,5 +53,6 @@ export function createAdapter(model: Model, options: LoraOptions, base: string):
     weights,
     dropout: { rate: options.dropout ?? 0 },
     baseHash: model.filesHash ?? model.contentHash,
+    ...(model.quantization && { trainedOn: quantizationText(model.quantization) }),
   });
 }

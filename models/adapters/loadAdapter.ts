@@ -9,20 +9,28 @@ import { CONFIG_FILE, WEIGHTS_FILE, moduleScale, readAdapterConfig, type Adapter
 import { linearModules, type AdaptableModule } from './adaptableModules';
 import { adapterHash } from './adapterFolder';
 import { attachAdapter } from './attachAdapter';
+import { quantizationText } from './baseQuantization';
 import { loraName, magnitudeName } from './createAdapter';
 import type { Adapter, LoraModule } from './types';
 
 /** Where an adapter file says which model it was made for. */
 export const BASE_HASH = 'base_model_hash';
+/** Where it says in how many bits that model was, by the options that mean it. */
+export const BASE_QUANTIZATION = 'base_model_quantization';
 
 export interface LoadAdapterOptions {
   trainable: boolean;
   cacheFolder: string;
+  /** Given a line for people where the base model is held in other bits than the adapter was trained with. */
+  warn?: ((line: string) => void) | undefined;
 }
 
 /** The model with the adapter of a folder on it. @throws UserError as `readAdapter` */
 export async function loadAdapter(model: Model, folder: string, options: LoadAdapterOptions): Promise<Model> {
   const adapter = await readAdapter(model, folder, options.trainable);
+  const now = quantizationText(model.quantization);
+  if (adapter.trainedOn !== undefined && adapter.trainedOn !== now)
+    options.warn?.(`${folder}: this adapter was trained with ${adapter.trainedOn}, and its base model is now loaded with ${now}`);
   const identity = await adapterHash(folder, model.contentHash, options.cacheFolder);
   return attachAdapter({ ...model, contentHash: identity }, adapter);
 }
@@ -60,7 +68,15 @@ export async function readAdapter(model: AdapterBase, folder: string, trainable:
         modules.push({ ...own, magnitude: weights[name] });
       } else modules.push(own);
     }
-    return { config: config.raw, modules, weights, dropout: { rate: config.dropout }, baseHash };
+    const trainedOn = file.metadata[BASE_QUANTIZATION];
+    return {
+      config: config.raw,
+      modules,
+      weights,
+      dropout: { rate: config.dropout },
+      baseHash,
+      ...(trainedOn !== undefined && { trainedOn }),
+    };
   } catch (error) {
     Object.values(weights).forEach((weight) => weight.dispose());
     throw error;

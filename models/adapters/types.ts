@@ -50,4 +50,6 @@ export interface Adapter {
   dropout: AdapterDropout;
   /** The base model's `contentHash`. */
   baseHash: string;
+  /** How the base model's weights were held in 4 bits when it was trained, if they were and it is known. */
+  trainedOn?: string;
 }

@@ -1,12 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { packPairs } from '../../datasets/pack';
 import { currentEngine } from '../../engine/engine';
+import type { TorchBackend } from '../../engine/torch/backend';
+import { describe as describeSlot, scalarType } from '../../engine/torch/binding';
+import { slotsOf } from '../../engine/torch/quantize';
 import { trainedWeights } from '../../models/adapters/attachAdapter';
 import { createAdapter } from '../../models/adapters/createAdapter';
-import { disposeModel, loadModel, readConfig } from '../../models/loadModel';
+import { disposeModel, loadModel } from '../../models/loadModel';
+import { readConfig, readConfigFile } from '../../models/readConfig';
 import { completionLogProbs } from '../../models/packedForward';
 import { estimateConfigKeys, resolveEstimateConfig } from '../../trainer/estimateConfig';
 import { loraOptions } from '../../trainer/loraOptions';
@@ -74,6 +78,67 @@ const gpt2 = async (given: Record<string, unknown>) => {
   return { shape, memory, work: stepWork(shape, memory, options) };
 };
 
+describe.each(['gpt2', 'llama'])('%s in 4 bits', (name) => {
+  test.each([
+    ['nf4', false],
+    ['fp4', true],
+  ] as const)('%s, double quantisation %s: the weights take what the engine holds', async (quantization, doubleQuantization) => {
+    const kind = { type: quantization, double: doubleQuantization };
+    const model = await loadModel(join(goldenModels, name), { trainable: false, cacheFolder, quantization: kind });
+    const options = resolveEstimateConfig({ model: name, loraRank: 2, quantization, doubleQuantization });
+    const shape = stepShape(model.architecture, model.config, options);
+    const backend = tf.backend() as TorchBackend;
+    let bytes = 0;
+    for (const weight of Object.values(model.weights)) {
+      const packed = backend.quantizedOf(weight);
+      const slots = packed ? slotsOf(packed) : [];
+      for (const { shape: axes, type } of slots.map((slot) => describeSlot(slot)))
+        bytes += (type === scalarType.uint8 ? 1 : 4) * axes.reduce((product, length) => product * length, 1);
+      if (!packed) bytes += 4 * numbers([weight]);
+    }
+    expect(stepMemory(shape, options).weights).toBe(bytes + 4 * shape.trained);
+    disposeModel(model);
+  });
+});
+
+test('an 8 B model in nf4 fits a card of 24 GB, and a whole one does not', async () => {
+  const file = join(cacheFolder, 'llama3.json');
+  writeFileSync(file, JSON.stringify(llama3));
+  const { architecture, config } = await readConfigFile(file);
+  const given = { preset: 'llama3-8b', precision: 'bf16', promptTokens: 24, completionTokens: 40 };
+  const peak = (more: Record<string, unknown>): number => {
+    const options = resolveEstimateConfig({ ...given, ...more });
+    const shape = stepShape(architecture, config, options);
+    expect([shape.parameters, shape.quantized > 0 ? shape.quantized : 6979321856]).toEqual([8030261248, 6979321856]);
+    return stepMemory(shape, options).peak / 1e9;
+  };
+  expect(peak({ quantization: 'nf4', doubleQuantization: true })).toBeLessThan(12);
+  expect(peak({})).toBeLessThan(12);
+  expect(peak({ quantization: 'none' })).toBeGreaterThan(17);
+});
+
+test('4 bits: the tile that is multiplied by, and the bytes that it moves', async () => {
+  const [whole, packed] = [await gpt2({ loraRank: 2 }), await gpt2({ loraRank: 2, quantization: 'nf4' })];
+  expect(whole.memory.tile).toBe(0);
+  expect(packed.memory.tile).toBe(12 * 48 * 10);
+  expect(packed.work.bytes - whole.work.bytes).toBeCloseTo(3 * 12 * 144 * 22 * 2, 6);
+});
+
+/** Llama 3 8B's config.json, as published, without what no size follows from. */
+const llama3 = {
+  model_type: 'llama',
+  vocab_size: 128256,
+  hidden_size: 4096,
+  intermediate_size: 14336,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  num_key_value_heads: 8,
+  max_position_embeddings: 8192,
+  rms_norm_eps: 1e-5,
+  rope_theta: 500000,
+  tie_word_embeddings: false,
+};
+
 test('bf16: two bytes a number, and float32 masters of what is trained', async () => {
   const { shape, memory } = await gpt2({ precision: 'bf16' });
   expect(memory.weights).toBe(6 * shape.parameters);
@@ -124,6 +189,8 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ model: 'm', device: 'cpu' }, /--device is for --measure/],
   [{ model: 'm', pairs: 5 }, /--pairs is for the time of a run/],
   [{ model: 'm', momentum: 0.5, optimizer: 'adam' }, /--momentum is 0.5: it belongs to rmsprop and sgd/],
+  [{ model: 'm', quantization: 'nf4' }, /--quantization nf4: weights in 4 bits cannot be trained themselves; give --lora-rank/],
+  [{ model: 'm', loraRank: 2, doubleQuantization: true }, /--double-quantization is for QLoRA: give --quantization nf4 or fp4/],
   [{ model: 'm', loraDora: true }, /--lora-dora is for LoRA: give --lora-rank/],
   [{ model: 'm', loraTargets: 'q_proj' }, /--lora-targets is for LoRA: give --lora-rank/],
 ])('%j is refused', (given, message) => {

@@ -3,7 +3,8 @@ import { baseName, isAdapterFolder, setAdapterBase } from '../models/adapters/ad
 import { trainedWeights } from '../models/adapters/attachAdapter';
 import { quantizationText } from '../models/adapters/baseQuantization';
 import { createAdapter } from '../models/adapters/createAdapter';
-import { disposeModel, loadModel, readConfig } from '../models/loadModel';
+import { disposeModel, loadModel } from '../models/loadModel';
+import { readConfig } from '../models/readConfig';
 import { localFolder, localModel } from '../models/localModel';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';

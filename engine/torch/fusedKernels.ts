@@ -72,7 +72,7 @@ function asFloat32(x: Slot): Slot {
 }
 
 /** From this many rows on a weight is a vocabulary's. */
-const VOCABULARY_ROWS = 32768;
+const VOCABULARY_ROWS = 8192;
 
 const oneDnnLinear = aten('mkldnn::_linear_pointwise');
 

@@ -36,7 +36,7 @@ export function runsOf(layout: AttentionLayout): Record<keyof SequenceRuns, numb
 
 /** Uploads a layout as runs of rows, where the CPU's kernel for them is there. */
 export function uploadRuns(backend: TorchBackend, layout: AttentionLayout): SequenceRuns | undefined {
-  const plain = backend.device === 'cpu' && backend.floating === scalarType.float32 && torch().attendsByRuns() ? runsOf(layout) : undefined;
+  const plain = backend.device === 'cpu' && backend.floating === scalarType.float32 && torch().hasBlas() ? runsOf(layout) : undefined;
   if (!plain) return undefined;
   const upload = <T extends tf.Tensor>(values: number[], shape: number[]): T =>
     backend.tensor(torch().fromBytes(Int32Array.from(values), scalarType.int32, shape, scalarType.int32, backend.device));

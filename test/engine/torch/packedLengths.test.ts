@@ -82,7 +82,7 @@ test('queries out of order have no lengths', () => {
 });
 
 test('a layer that lengths cannot serve gets a mask, which the index frees', () => {
-  const runs = jest.spyOn(torch(), 'attendsByRuns').mockReturnValue(false);
+  const runs = jest.spyOn(torch(), 'hasBlas').mockReturnValue(false);
   const before = torch().liveSlots();
   const plain = attentionIndex(shared, [2]);
   runs.mockRestore();

@@ -115,12 +115,13 @@ function checkModel(model: Json, fail: Fail): void {
 }
 
 function checkIds(vocab: Json, fail: Fail): void {
-  const seen = new Map<number, string>();
-  for (const [token, id] of Object.entries(vocab)) {
+  const seen: string[] = [];
+  for (const token of Object.keys(vocab)) {
+    const id = vocab[token];
     if (!isTokenId(id)) return fail(`model.vocab[${JSON.stringify(token)}]`, id, `a whole number from 0 to ${MOST_TOKENS - 1}`);
-    const other = seen.get(id);
+    const other = seen[id] as string | undefined;
     if (other !== undefined) fail(`model.vocab[${JSON.stringify(token)}]`, id, `another id than that of ${JSON.stringify(other)}`);
-    seen.set(id, token);
+    seen[id] = token;
   }
 }
 

@@ -121,13 +121,21 @@ test(
   60_000,
 );
 
-const json = (path: string, edit: (value: Record<string, any>) => void): string => {
-  const value = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+/** As far as the cases reach into it. */
+interface Tokenizer {
+  decoder: { type: string };
+  pre_tokenizer: object;
+  post_processor: object;
+  model: { type: string; vocab: Record<string, number>; merges: unknown[] };
+  added_tokens: object[];
+}
+const json = (path: string, edit: (value: Tokenizer) => void): string => {
+  const value = JSON.parse(readFileSync(path, 'utf8')) as Tokenizer;
   edit(value);
   return JSON.stringify(value);
 };
 const byteLevel = join(goldens, 'tokenizers', 'byte-level');
-const inTokenizer = (edit: (value: Record<string, any>) => void) =>
+const inTokenizer = (edit: (value: Tokenizer) => void) =>
   ['tokenizer.json', json(join(byteLevel, 'tokenizer.json'), edit)] as const;
 
 test.each<[string, readonly [string, string], RegExp]>([

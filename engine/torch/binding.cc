@@ -31,6 +31,7 @@
 
 #include "cudaDriver.h"
 #include "headLogProbs.h"
+#include "nucleusSampling.h"
 #include "onePassUpdate.h"
 #include "packedAttention.h"
 #include "quantizedLinear.h"
@@ -601,6 +602,23 @@ napi_value headBackward(napi_env env, State* state, size_t, napi_value* args) {
                                                   tensor(5, "head"), toNumber(env, args[6], "scale"), toBool(env, args[7], "trained"))));
 }
 
+/**
+ * sampleNucleus(logits, uniforms: Float64Array, rows: Int32Array, temperature, topP, tokens: Int32Array): fills the tokens, one a draw; false where
+ * logits are not finite. float32 on a CPU.
+ */
+napi_value sampleNucleus(napi_env env, State* state, size_t, napi_value* args) {
+  const Bytes uniforms = bytesOf(env, args[1]), rows = bytesOf(env, args[2]), tokens = bytesOf(env, args[5]);
+  const int64_t count = static_cast<int64_t>(tokens.length / sizeof(int32_t));
+  if (uniforms.length != count * sizeof(double) || rows.length != tokens.length) fail("internal: a draw has one number and one row");
+  at::AutoDispatchBelowADInplaceOrView guard;
+  const bool finite = nucleus::sample(tensorAt(env, state, args[0], "logits"), static_cast<const double*>(uniforms.data),
+                                      static_cast<const int32_t*>(rows.data), count, toNumber(env, args[3], "temperature"),
+                                      toNumber(env, args[4], "topP"), static_cast<int32_t*>(tokens.data));
+  napi_value value;
+  napi_get_boolean(env, finite, &value);
+  return value;
+}
+
 // ---- weights in 4 bits ----
 
 /** A quantised weight from eight arguments: packed, pairs, absmax, scales, table, offset (the last three missing where absmax is float32), outputs, inputs. */
@@ -775,6 +793,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<runsAttention, 10>(env, exports, "runsAttention");
   define<headForward, 3>(env, exports, "headForward");
   define<headBackward, 8>(env, exports, "headBackward");
+  define<sampleNucleus, 6>(env, exports, "sampleNucleus");
   define<quantizedLinear, 9>(env, exports, "quantizedLinear");
   define<dequantized, 8>(env, exports, "dequantized");
   define<quantizedNorms, 11>(env, exports, "quantizedNorms");

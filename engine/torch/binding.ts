@@ -49,6 +49,7 @@ export interface Binding {
   ): Slot;
   headForward(logits: Slot, targets: Slot, scale: number): void;
   headBackward(logits: Slot, sums: Slot, targets: Slot, gradient: Slot, hidden: Slot, head: Slot, scale: number, trained: boolean): Slot;
+  sampleNucleus(logits: Slot, uniforms: Float64Array, rows: Int32Array, temperature: number, topP: number, tokens: Int32Array): boolean;
   /** The first eight: `weightArguments` of a quantised weight. */
   quantizedLinear(...args: (Slot | number | undefined)[]): Slot;
   dequantized(...args: (Slot | number | undefined)[]): Slot;

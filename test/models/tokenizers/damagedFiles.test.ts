@@ -135,8 +135,7 @@ const json = (path: string, edit: (value: Tokenizer) => void): string => {
   return JSON.stringify(value);
 };
 const byteLevel = join(goldens, 'tokenizers', 'byte-level');
-const inTokenizer = (edit: (value: Tokenizer) => void) =>
-  ['tokenizer.json', json(join(byteLevel, 'tokenizer.json'), edit)] as const;
+const inTokenizer = (edit: (value: Tokenizer) => void) => ['tokenizer.json', json(join(byteLevel, 'tokenizer.json'), edit)] as const;
 
 test.each<[string, readonly [string, string], RegExp]>([
   [

@@ -11,7 +11,7 @@ import type { Progress } from '../util/progress';
 import { hardware } from './hardware';
 import { replaceSection } from './markdown';
 import { measure, type MeasuredComparison } from './measure';
-import { writePairs } from './pairs';
+import { writePairs, writeTexts } from './pairs';
 import type { Peaks } from './roofline';
 import { runProgram } from './runProgram';
 import { comparisons, GROUPS, PAIRS_NEEDED, type Group, type SuiteOptions } from './suite';
@@ -24,6 +24,7 @@ const TITLES: Readonly<Record<Group, string>> = {
   attention: 'Attention over pairs',
   optimizer: 'The optimizer',
   import: 'Importing a GGUF file',
+  gemma: 'A step of Gemma 3 270M',
   profile: 'Where a step’s time goes',
 };
 
@@ -38,6 +39,11 @@ runCli(async () => {
     rounds: { type: 'number', requiresArg: true, describe: 'times that each program runs, in turn (3; quick: 1)' },
     output: { type: 'string', requiresArg: true, describe: 'file whose tables are replaced (docs/performance.md)' },
     gguf: { type: 'string', requiresArg: true, describe: 'GGUF file to import (the one that the demo fetched)' },
+    model: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'folder of Gemma 3 270M to train (the one that the demo imported); it is only read',
+    },
     pairs: { type: 'string', requiresArg: true, describe: 'write the random pairs to this file and do nothing else' },
   } as const;
   const argv = await yargs(process.argv.slice(2))
@@ -50,17 +56,32 @@ runCli(async () => {
     .parse();
   if (argv.pairs !== undefined) return writePairs(argv.pairs, PAIRS_NEEDED);
   // importing takes no GPU: the other set has it
-  const groups = chosenGroups(argv.only).filter((group) => argv.only !== undefined || group !== 'import' || argv.device === 'cpu');
+  const groups = chosenGroups(argv.only).filter(
+    (group) => argv.only !== undefined || (group === 'import' ? argv.device === 'cpu' : group !== 'gemma' || !argv.quick),
+  );
   const rounds = argv.rounds ?? (argv.quick ? 1 : 3);
   if (!Number.isInteger(rounds) || rounds < 1) throw new UserError(`--rounds is ${rounds}: a whole number of at least 1 is allowed`);
   if (argv.gguf !== undefined && !existsSync(argv.gguf)) throw new UserError(`--gguf ${argv.gguf}: there is no such file`);
+  if (argv.model !== undefined && !existsSync(join(argv.model, 'config.json')))
+    throw new UserError(`--model ${argv.model}: there is no config.json in it`);
   const gpu = argv.device === 'cuda';
   const folder = mkdtempSync(join(tmpdir(), 'dpo-bench-'));
   const { progress, stop } = cliProgress();
   try {
     const pairs = join(folder, 'pairs.json');
     writePairs(pairs, PAIRS_NEEDED);
-    const suite: SuiteOptions = { gpu, quick: argv.quick, device: argv.device, pairs, gguf: argv.gguf ?? knownGguf(argv.quick) };
+    const model = argv.model ?? knownModel();
+    const texts = join(folder, 'texts.json');
+    if (model !== undefined && groups.includes('gemma')) await writeTexts(texts);
+    const suite: SuiteOptions = {
+      gpu,
+      quick: argv.quick,
+      device: argv.device,
+      pairs,
+      gguf: argv.gguf ?? knownGguf(argv.quick),
+      model,
+      texts,
+    };
     const machine = hardware(gpu);
     const output = argv.output ?? (argv.quick ? undefined : join(packageRoot(), 'docs/performance.md'));
     for (const group of groups) {
@@ -89,6 +110,11 @@ function knownGguf(quick: boolean): string | undefined {
     ? join(packageRoot(), 'test/goldens/gguf/tinyGemma3.gguf')
     : join(defaultCacheFolder(), 'models/gemma3-270m/gemma-3-270m-q4_k_m.gguf');
   return existsSync(file) ? file : undefined;
+}
+
+function knownModel(): string | undefined {
+  const folder = join(defaultCacheFolder(), 'imported/gemma3-270m');
+  return existsSync(join(folder, 'config.json')) ? folder : undefined;
 }
 
 /** Measures one group. @returns its section in Markdown, and whether a program of ours failed */

@@ -15,7 +15,7 @@ export interface Comparison {
   missing?: string;
 }
 
-export const GROUPS = ['step', 'generation', 'logprobs', 'attention', 'optimizer', 'import', 'profile'] as const;
+export const GROUPS = ['step', 'generation', 'logprobs', 'attention', 'optimizer', 'import', 'gemma', 'profile'] as const;
 export type Group = (typeof GROUPS)[number];
 
 export interface SuiteOptions {
@@ -27,6 +27,9 @@ export interface SuiteOptions {
   pairs: string;
   /** A GGUF file to import, if there is one. */
   gguf?: string | undefined;
+  /** A folder of Gemma 3 270M, if there is one, and a file of ParaDetox's pairs as texts, written before. */
+  model?: string | undefined;
+  texts?: string | undefined;
 }
 
 interface Shape {
@@ -63,7 +66,7 @@ function compared(
 }
 
 /** What one group compares on a device. `profile` has no peer. */
-export function comparisons(group: Group, { gpu, quick, device, pairs, gguf }: SuiteOptions): Comparison[] {
+export function comparisons(group: Group, { gpu, quick, device, pairs, gguf, model, texts }: SuiteOptions): Comparison[] {
   const shapeOptions = ({ name: _name, ...shape }: Shape): Base => ({ device, precision: gpu ? 'bf16' : 'float32', pairs, ...shape });
   const runs = quick ? { runs: 3, warmup: 1 } : { runs: gpu ? 20 : 10, warmup: 3 };
   const few = quick ? { runs: 2, warmup: 1 } : { runs: 4, warmup: 1 };
@@ -140,6 +143,16 @@ export function comparisons(group: Group, { gpu, quick, device, pairs, gguf }: S
         {
           ...compared(title, 'importModel', options, [['transformers']]),
           ...(gguf === undefined && { missing: 'no GGUF file: `npm run demo` fetches one, or name one with --gguf' }),
+        },
+      ];
+    }
+    case 'gemma': {
+      // a step of TRL's takes half a minute on two cores
+      const options = { ...shapeOptions(TINY), model, texts, batch: 8, precompute: true, ...(gpu ? runs : { runs: 3, warmup: 1 }) };
+      return [
+        {
+          ...compared('Gemma 3 270M, 8 pairs of ParaDetox, reference known', 'dpoStep', options, [['TRL']], 'trlStep'),
+          ...(model === undefined && { missing: 'no folder of Gemma 3 270M: `npm run demo` makes one, or name one with --model' }),
         },
       ];
     }

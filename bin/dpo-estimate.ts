@@ -25,7 +25,7 @@ async function main(): Promise<void> {
   const config = resolveEstimateConfig(given(argv));
 
   // loaded only now: --help and wrong options answer at once
-  const { readConfigFile } = require('../models/loadModel') as typeof import('../models/loadModel');
+  const { readConfigFile } = require('../models/readConfig') as typeof import('../models/readConfig');
   const { stepShape } = require('../trainer/stepShape') as typeof import('../trainer/stepShape');
   const { stepMemory } = require('../trainer/stepMemory') as typeof import('../trainer/stepMemory');
   const { stepSeconds, stepWork } = require('../trainer/stepTime') as typeof import('../trainer/stepTime');

@@ -2,7 +2,7 @@ import type { TextTokenizer } from '../models/tokenizer';
 import type { PreferencePair, RenderedPair, TokenizedPair } from './types';
 
 /** Part of every tokenised cache's key: raise it when `encodePair` changes what it gives. */
-export const ENCODING_VERSION = 3;
+export const ENCODING_VERSION = 4;
 
 /**
  * Token ids of a pair, as TRL 1.16's DPOTrainer makes them: prompt, prompt + chosen and prompt + rejected are each tokenised

@@ -17,9 +17,15 @@ export interface ModelShelf {
   clear(): void;
 }
 
-/** An empty shelf. @param cacheFolder where hashes of weight files are remembered  @param warn takes a line about weights that are not finite */
+/** An empty shelf. @param cacheFolder where hashes of weight files are remembered  @param warn takes lines about a model's files, each once */
 export function modelShelf(cacheFolder: string, progress: Progress, warn?: (line: string) => void): ModelShelf {
   const loaded = new Map<string, Model>();
+  // a model on its base model, and the base model itself, come from the same files
+  const said = new Set<string>();
+  const warnOnce = (line: string): void => {
+    if (!said.has(line)) warn?.(line);
+    said.add(line);
+  };
   const key = ({ folder, quantization }: ShelvedModel): string => JSON.stringify([folder, quantization]);
   const keep = (wanted: readonly ShelvedModel[]): void => {
     const keys = wanted.map(key);
@@ -36,7 +42,7 @@ export function modelShelf(cacheFolder: string, progress: Progress, warn?: (line
         if (loaded.has(key(one))) continue;
         loaded.set(
           key(one),
-          await loadModel(one.folder, { trainable: false, quantization: one.quantization, cacheFolder, warn }, progress),
+          await loadModel(one.folder, { trainable: false, quantization: one.quantization, cacheFolder, warn: warnOnce }, progress),
         );
       }
       return wanted.map((one) => loaded.get(key(one))!) as { [I in keyof typeof wanted]: Model };

@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs-core';
 import { currentEngine, type Engine, type Quantization } from '../engine/engine';
 import { UserError } from '../util/errors';
-import { contentHash, defaultCacheFolder, fileError, readText } from '../util/files';
+import { contentHash, defaultCacheFolder } from '../util/files';
 import { silent, type Progress } from '../util/progress';
 import { nearest } from '../util/suggest';
 import { linearModules } from './adapters/adaptableModules';
@@ -12,9 +11,8 @@ import { detachAdapter } from './adapters/attachAdapter';
 import { loadAdapter } from './adapters/loadAdapter';
 import { openCheckpoint, type Checkpoint } from './checkpointFiles';
 import { countNonFinite } from './floats';
-import { text } from './configFields';
 import { floatFields } from './configText';
-import { architectureFor } from './registry';
+import { readConfig } from './readConfig';
 import { rememberedHash } from './rememberedHash';
 import type { Architecture, BaseConfig, Model, ModelTask } from './types';
 
@@ -27,7 +25,7 @@ export interface LoadOptions {
   quantization?: Quantization | undefined;
   /** Where hashes of weight files are remembered. */
   cacheFolder?: string;
-  /** Given a line for people about weights that are NaN or infinite. */
+  /** Given lines for people: config fields without effect, weights that are NaN or infinite. */
   warn?: (line: string) => void;
 }
 
@@ -38,7 +36,8 @@ export interface LoadOptions {
  */
 export async function loadModel(folder: string, options: LoadOptions, progress: Progress = silent): Promise<Model> {
   if (isAdapterFolder(folder)) return loadAdapted(folder, options, progress);
-  const { stored, read, close, ...model } = await openModel(folder, options.cacheFolder, options.tasks);
+  const { stored, read, close, unread, ...model } = await openModel(folder, options.cacheFolder, options.tasks);
+  if (unread.length > 0) options.warn?.(`${join(folder, 'config.json')}: fields without effect on this model: ${unread.join(', ')}`);
   const weights: Record<string, tf.Variable> = {};
   try {
     const engine = currentEngine();
@@ -83,6 +82,8 @@ function quantizedNames(
 
 /** A model's folder opened for reading: all that a `Model` has but its weights, which are read one by one. */
 export interface OpenModel extends Omit<Model, 'weights' | 'adapter'> {
+  /** Fields of config.json that the architecture does not know (`watchReads`). */
+  unread: readonly string[];
   stored: readonly StoredWeight[];
   /** A weight's values by its canonical name. */
   read(name: string): Promise<Float32Array>;
@@ -91,7 +92,7 @@ export interface OpenModel extends Omit<Model, 'weights' | 'adapter'> {
 
 /** Opens a Hugging Face folder, no adapter's, its weights' names and shapes checked. Close it after reading. @throws UserError as `loadModel` */
 export async function openModel(folder: string, cacheFolder = defaultCacheFolder(), tasks?: readonly ModelTask[]): Promise<OpenModel> {
-  const { architecture, config: parsed, rawConfig, configText } = await readConfig(folder, tasks);
+  const { architecture, config: parsed, rawConfig, configText, unread } = await readConfig(folder, tasks);
   const checkpoint = await openCheckpoint(folder);
   try {
     const config = architecture.refineConfig?.(parsed, new Set(checkpoint.fileOf.keys())) ?? parsed;
@@ -100,7 +101,7 @@ export async function openModel(folder: string, cacheFolder = defaultCacheFolder
     const hashes = [];
     for (const path of checkpoint.paths) hashes.push(await rememberedHash(path, cacheFolder));
     return {
-      ...{ architecture, config, rawConfig, floatFields: floatFields(configText), folder, stored },
+      ...{ architecture, config, rawConfig, floatFields: floatFields(configText), folder, stored, unread },
       contentHash: contentHash(configText, ...hashes),
       read: (name) => checkpoint.fileOf.get(storedNames.get(name)!)!.read(storedNames.get(name)!),
       close: checkpoint.close,
@@ -134,61 +135,6 @@ function nonFiniteWarning(folder: string, damaged: readonly string[]): string {
 /** Frees a model's weights, and its adapter's. */
 export function disposeModel(model: Model): void {
   Object.values(detachAdapter(model).weights).forEach((weight) => weight.dispose());
-}
-
-interface ParsedConfig {
-  task: ModelTask;
-  architecture: Architecture;
-  config: BaseConfig;
-  rawConfig: Readonly<Record<string, unknown>>;
-  configText: string;
-}
-
-/** Every task there is. */
-export const ANY_TASK: readonly ModelTask[] = ['language', 'classification', 'encoder-decoder'];
-
-const TASKS: Readonly<Record<ModelTask, string>> = {
-  language: 'a language model',
-  classification: 'a classifier, which serves as dpo-eval --scorer classifier:MODEL',
-  'encoder-decoder': 'an encoder-decoder, which serves as dpo-eval --fluency-model',
-};
-
-/**
- * A folder's config.json (an adapter's base model's), parsed by its architecture.
- * @param tasks what the model may be for
- * @throws UserError naming the file and the field, or for a model of another kind
- */
-export async function readConfig(named: string, tasks: readonly ModelTask[] = ['language']): Promise<ParsedConfig> {
-  const folder = await baseFolder(named);
-  let isFolder: boolean;
-  try {
-    isFolder = (await stat(folder)).isDirectory();
-  } catch (error) {
-    throw fileError(error, 'read model folder', folder);
-  }
-  if (!isFolder)
-    throw new UserError(`${folder}: is a file; a model is a folder with config.json and model.safetensors or pytorch_model.bin`);
-  return readConfigFile(join(folder, 'config.json'), tasks);
-}
-
-/** A config.json parsed by its architecture. @throws UserError as `readConfig` */
-export async function readConfigFile(file: string, tasks: readonly ModelTask[] = ['language']): Promise<ParsedConfig> {
-  const configText = await readText(file);
-  let json: unknown;
-  try {
-    json = JSON.parse(configText);
-  } catch (error) {
-    throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new UserError(`${file}: must hold a JSON object`);
-  const rawConfig = json as Record<string, unknown>;
-  const architecture = architectureFor(text({ json: rawConfig, file }, 'model_type'), file);
-  const own: ModelTask = architecture.task ?? 'language';
-  if (!tasks.includes(own)) {
-    const wanted = tasks.map((task) => TASKS[task]).join(', or ');
-    throw new UserError(`${file}: model_type is ${JSON.stringify(rawConfig.model_type)}: ${TASKS[own]}; it must be ${wanted}`);
-  }
-  return { task: own, architecture, config: architecture.parseConfig(rawConfig, file), rawConfig, configText };
 }
 
 interface StoredWeight {

@@ -2,7 +2,8 @@ import type { Quantization } from '../engine/engine';
 import { contentHash } from '../util/files';
 import { adapterHash, baseFolder, isAdapterFolder } from './adapters/adapterFolder';
 import { openCheckpoint } from './checkpointFiles';
-import { ANY_TASK, quantizedHash, readConfig } from './loadModel';
+import { quantizedHash } from './loadModel';
+import { ANY_TASK, readConfig } from './readConfig';
 import { rememberedHash } from './rememberedHash';
 
 /**

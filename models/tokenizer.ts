@@ -5,6 +5,8 @@ import { baseFolder } from './adapters/adapterFolder';
 import { tokenText } from './tokenizers/addedTokens';
 import { bertNormalizer, type BertNormalizerOptions } from './tokenizers/bertNormalizer';
 import { charsmap } from './tokenizers/charsmap';
+import { useOurPreTokenizers, type PreTokenizer } from './tokenizers/preTokenizers';
+import { byteTokens } from './tokenizers/sentencePieceParts';
 import { optionalObject, readTokenizerSource } from './tokenizers/tokenizerSource';
 import { WORD_PIECE_DEFAULTS } from './tokenizers/wordPieceFiles';
 
@@ -16,6 +18,15 @@ interface Tokenizer {
   get_vocab(withAddedTokens: boolean): Map<string, number>;
   get_added_tokens_decoder(): Map<number, { special: boolean }>;
   normalizer: Normalizer | null;
+  pre_tokenizer: PreTokenizer | null;
+  model: TokenizerModel;
+}
+interface TokenizerModel {
+  config: { type?: unknown; byte_fallback?: unknown };
+  tokens_to_ids: Map<string, number>;
+  unk_token_id?: number;
+  /** Stretches of text to tokens. */
+  encode(texts: string[]): string[];
 }
 interface Normalizer {
   normalize(text: string): string;
@@ -51,8 +62,8 @@ export interface TextTokenizer {
  */
 export async function loadTokenizer(named: string): Promise<TextTokenizer> {
   const folder = await baseFolder(named);
-  const { json, config, file, sources } = await readTokenizerSource(folder);
-  const tokenizer = build(json, file, config);
+  const { json, config, file, sources, encode: ownEncode } = await readTokenizerSource(folder);
+  const tokenizer = build(json, file, config, ownEncode);
   const vocabulary = tokenizer.get_vocab(true);
   let size = 0;
   for (const id of vocabulary.values()) size = Math.max(size, id + 1);
@@ -84,10 +95,14 @@ export async function loadTokenizer(named: string): Promise<TextTokenizer> {
   };
 }
 
-function build(json: object, file: string, config: Readonly<Record<string, unknown>>): Tokenizer {
+function build(json: object, file: string, config: Readonly<Record<string, unknown>>, encode?: (text: string) => string[]): Tokenizer {
   try {
     const tokenizer = new TokenizerClass(json, config);
     useOurNormalizers(tokenizer.normalizer);
+    useOurPreTokenizers(tokenizer.pre_tokenizer, (json as { pre_tokenizer?: object | null }).pre_tokenizer);
+    const { model } = tokenizer;
+    if (encode) model.encode = (texts) => texts.flatMap(encode);
+    else if (model.config.type === 'Unigram' && model.config.byte_fallback === true) spellUnknown(model);
     return tokenizer;
   } catch (error) {
     throw new UserError(`${file}: not a tokenizer that can be read: ${(error as Error).message}`);
@@ -101,6 +116,17 @@ function useOurNormalizers(normalizer: Normalizer | null | undefined): void {
   if (normalizer.config?.type === 'BertNormalizer') normalizer.normalize = bertNormalizer(normalizer.config as BertNormalizerOptions);
   const map = normalizer.charsmap;
   if (typeof map === 'string' && map !== '') normalizer.normalize = charsmap(Buffer.from(map, 'base64'));
+}
+
+/** The library's unigram model knows no byte fallback: what no piece covers is spelled in bytes, where the vocabulary has them. */
+function spellUnknown(model: TokenizerModel): void {
+  const encode = model.encode.bind(model);
+  const known = (piece: string): boolean => (model.tokens_to_ids.get(piece) ?? model.unk_token_id) !== model.unk_token_id;
+  model.encode = (texts) =>
+    encode(texts).flatMap((piece) => {
+      const bytes = known(piece) ? [] : byteTokens(piece);
+      return bytes.length > 0 && bytes.every(known) ? bytes : [piece];
+    });
 }
 
 /** What the template puts before a text: what `encode` with special tokens has in front of the plain ids. */

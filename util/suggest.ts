@@ -12,7 +12,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
 
 /**
  * Looks `name` up in a literal table.
- * @throws UserError `unknown <what> "x"; did you mean "y"? known: a, b, c`
+ * @throws UserError `unknown <what> "x"; did you mean "y"?; known: a, b, c`
  */
 export function lookup<T>(table: Readonly<Record<string, T>>, name: string, what: string): T {
   if (Object.hasOwn(table, name)) return table[name];

@@ -5,7 +5,8 @@ import { sigmoid } from '../../losses/sigmoid';
 import { createOptimizer } from '../../trainer/optimizer';
 import { resolveRunConfig } from '../../trainer/runConfig';
 import type { StepBatch, StepContext } from '../../trainer/trainStep';
-import { readBenchPairs } from '../pairs';
+import { loadModel } from '../../models/loadModel';
+import { readBenchPairs, readTexts } from '../pairs';
 import type { Common } from './program';
 import { randomGpt2, type Gpt2Shape } from './randomGpt2';
 
@@ -23,6 +24,9 @@ export const stepDefaults = {
   /** Whether the reference log-probabilities are known before the step. */
   precompute: true,
   pairs: 'pairs.json',
+  /** A model's folder in place of the shape, and pairs as texts. */
+  model: '',
+  texts: '',
 };
 
 export type StepOptions = Common & Gpt2Shape & typeof stepDefaults;
@@ -31,8 +35,9 @@ export type StepOptions = Common & Gpt2Shape & typeof stepDefaults;
 export async function prepareSteps(
   options: StepOptions,
 ): Promise<{ context: StepContext & { pairs: TokenizedPair[] }; batchAt: (step: number) => StepBatch }> {
-  const model = randomGpt2(options);
-  const pairs = readBenchPairs(options.pairs, options.vocabulary).slice(0, (options.runs + options.warmup) * options.batch);
+  const model = options.model ? await loadModel(options.model, { trainable: true }) : randomGpt2(options);
+  const all = options.model ? await readTexts(options.texts, options.model) : readBenchPairs(options.pairs, options.vocabulary);
+  const pairs = all.slice(0, (options.runs + options.warmup) * options.batch);
   const reference = await pairLogProbs(model, pairs, options.batch);
   const config = await resolveRunConfig({
     model: 'bench',

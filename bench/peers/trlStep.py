@@ -4,7 +4,7 @@
     node dist/bench/bench.js --pairs pairs.json
     python3 bench/peers/trlStep.py '{"layers": 6, "width": 256, "heads": 4, "vocabulary": 16000, "pairs": "pairs.json"}'
 
-Prints one line of JSON: the steps' milliseconds, peak memory. pairs.json: [[prompt, chosen, rejected], ...] as token ids; precompute
+With a model's folder as "model" and pairs as texts in the file "texts", that model's. Prints one line of JSON: the steps' milliseconds, peak memory. pairs.json: [[prompt, chosen, rejected], ...] as token ids; precompute
 computes the reference log-probabilities before training starts.
 """
 
@@ -31,20 +31,29 @@ def main():
     import json
     import tempfile
 
-    config = options(runs=20, precompute=True, liger=False, checkpointing=False)
+    config = options(runs=20, precompute=True, liger=False, checkpointing=False, model="", texts="")
     if config["liger"]:
         import liger_kernel  # noqa: F401 (missing, it is named as such)
-    size = config["vocabulary"]
-    words = {f"t{i}": i for i in range(size - 2)} | {"<pad>": size - 2, "<eos>": size - 1}
-    backend = Tokenizer(models.WordLevel(words, unk_token="t0"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>")
-    text = lambda ids: " ".join(f"t{i % (size - 2)}" for i in ids)
     last = config["warmup"] + config["runs"]
-    with open(config["pairs"], encoding="utf-8") as file:
-        pairs = json.load(file)[: (last + 2) * config["batch"]]
-    data = Dataset.from_list([dict(prompt=text(p), chosen=" " + text(c), rejected=" " + text(r)) for p, c, r in pairs])
-    model = random_gpt2(config)
+    wanted = (last + 2) * config["batch"]
+    if config["model"]:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(config["model"])
+        model = AutoModelForCausalLM.from_pretrained(config["model"], dtype=torch.float32).to(config["device"])
+        with open(config["texts"], encoding="utf-8") as file:
+            data = Dataset.from_list([dict(prompt=p, chosen=c, rejected=r) for p, c, r in json.load(file)[:wanted]])
+    else:
+        size = config["vocabulary"]
+        words = {f"t{i}": i for i in range(size - 2)} | {"<pad>": size - 2, "<eos>": size - 1}
+        backend = Tokenizer(models.WordLevel(words, unk_token="t0"))
+        backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>")
+        text = lambda ids: " ".join(f"t{i % (size - 2)}" for i in ids)
+        with open(config["pairs"], encoding="utf-8") as file:
+            pairs = json.load(file)[:wanted]
+        data = Dataset.from_list([dict(prompt=text(p), chosen=" " + text(c), rejected=" " + text(r)) for p, c, r in pairs])
+        model = random_gpt2(config)
     times = []
 
     class Clock(TrainerCallback):

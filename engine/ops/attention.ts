@@ -44,8 +44,21 @@ export interface PackedLengths {
   keyUses?: tf.Tensor2D;
 }
 
+/** A layout as runs of rows that lie one after the other, for kernels that read keys where they are. */
+export interface SequenceRuns {
+  /** int32 [S, 5]: a segment's first query row, queries, keys, first run, runs. */
+  segments: tf.Tensor2D;
+  /** int32 [R, 2]: first row, rows. */
+  runs: tf.Tensor2D;
+  /** int32 [G + 1]: the first segment of each group of segments that may share rows; the last is their number. */
+  groups: tf.Tensor1D;
+}
+
 /** The layout's cumulative lengths where the engine has a kernel for them; undefined elsewhere. */
 const packedLengths = fused('packedLengths', (_layout: AttentionLayout): PackedLengths | undefined => undefined);
+
+/** The layout's runs where the engine has a kernel for them; undefined elsewhere. */
+const sequenceRuns = fused('sequenceRuns', (_layout: AttentionLayout): SequenceRuns | undefined => undefined);
 
 /** A layout on the engine's device, made once a batch and used by every layer. */
 export interface AttentionIndex {
@@ -61,10 +74,11 @@ export interface AttentionIndex {
   results: tf.Tensor1D;
   /**
    * Additive masks float32 [S, 1, longestQuery, longestKey] by window (0: none): 0 where seen, MASKED elsewhere. With ALiBi
-   * [S, H, longestQuery, longestKey], the biases in them. None where `lengths` serve: see `maskFor`.
+   * [S, H, longestQuery, longestKey], the biases in them. None where `lengths` or `runs` serve: see `maskFor`.
    */
   masks: ReadonlyMap<number, tf.Tensor4D>;
   lengths?: PackedLengths;
+  runs?: SequenceRuns;
   alibiSlopes?: readonly number[];
 }
 
@@ -97,10 +111,11 @@ export function attentionIndex(
     for (let i = 0; i < layout.keyLengths[s]; i++, k++) keys[s * longestKey + i] = layout.keyRows[k];
   }
   const lengths = alibiSlopes || bias ? undefined : packedLengths(layout);
+  const runs = alibiSlopes || bias || lengths ? undefined : sequenceRuns(layout);
   // a window that no segment outgrows is full attention
   if (layout.bidirectional && (windows.length > 0 || alibiSlopes))
     throw new Error('internal: a bidirectional layout has no window and no ALiBi');
-  const effective = lengths ? [] : [...new Set([0, ...windows])];
+  const effective = lengths || runs ? [] : [...new Set([0, ...windows])];
   const biased = (mask: tf.Tensor4D): tf.Tensor4D => {
     if (!bias) return mask;
     const sum = tf.tidy(() => tf.add<tf.Tensor4D>(mask, bias(longestQuery, longestKey)));
@@ -125,6 +140,7 @@ export function attentionIndex(
     results: tf.tensor1d(results, 'int32'),
     masks,
     ...(lengths && { lengths }),
+    ...(runs && { runs }),
     ...(alibiSlopes && { alibiSlopes }),
   };
 }
@@ -161,22 +177,25 @@ function packedMask(
 /** The masks of the last index that had to do without its lengths: one index's at a time, until another needs its own. */
 let late: { index: AttentionIndex; masks: Map<number, tf.Tensor4D> } | undefined;
 
+const ownMask = ({ layout, segments, longestQuery, longestKey }: AttentionIndex, window: number): tf.Tensor4D =>
+  packedMask(layout, segments, longestQuery, longestKey, window);
+
 /** A mask for the layer that an index's lengths cannot serve (a soft cap, an odd head width). */
 function lateMask(index: AttentionIndex, window: number): tf.Tensor4D {
   if (late?.index !== index) {
     if (late) tf.dispose([...late.masks.values()]);
     late = { index, masks: new Map() };
   }
-  const mask = late.masks.get(window) ?? tf.keep(packedMask(index.layout, index.segments, index.longestQuery, index.longestKey, window));
+  const mask = late.masks.get(window) ?? tf.keep(ownMask(index, window));
   late.masks.set(window, mask);
   return mask;
 }
 
-/** The mask that a call needs. @throws where the index was made for other layers: a bug of ours */
+/** The mask that a call needs; where `runs` serve every layer, only the plain definition asks for one, and it is made each time. @throws where the index was made for other layers: a bug of ours */
 export function maskFor(index: AttentionIndex, options: AttentionOptions): tf.Tensor4D {
-  const { masks, alibiSlopes, lengths } = index;
+  const { masks, alibiSlopes, lengths, runs } = index;
   const window = options.window ?? 0;
-  const mask = lengths ? lateMask(index, window) : masks.get(window);
+  const mask = lengths ? lateMask(index, window) : (masks.get(window) ?? (runs && ownMask(index, window)));
   if (!mask) throw new Error(`internal: no mask for window ${options.window}; name it to attentionIndex`);
   if (alibiSlopes !== options.alibiSlopes) throw new Error('internal: the masks hold other ALiBi slopes than the layer asks for');
   return mask;
@@ -184,8 +203,8 @@ export function maskFor(index: AttentionIndex, options: AttentionOptions): tf.Te
 
 /** Frees what `attentionIndex` uploaded. */
 export function disposeAttentionIndex(index: AttentionIndex): void {
-  const { queries, keys, results, masks, lengths } = index;
-  tf.dispose([queries, keys, results, ...new Set(masks.values()), ...Object.values(lengths ?? {})]);
+  const { queries, keys, results, masks, lengths, runs } = index;
+  tf.dispose([queries, keys, results, ...new Set(masks.values()), ...Object.values({ ...lengths, ...runs })]);
   if (late?.index !== index) return;
   tf.dispose([...late.masks.values()]);
   late = undefined;

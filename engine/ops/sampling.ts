@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { UserError } from '../../util/errors';
+import { fused } from '../fused';
 import { drawTokens, nucleusOf, type Nucleus } from './nucleus';
 
 export interface SamplingOptions {
@@ -43,17 +44,37 @@ export function sampleTopP(
     return result;
   }
   if (options.topP >= 1) return sampleAll(logits, uniforms, options.temperature, rowOf);
-  const draws: number[][] = Array.from({ length: logits.shape[0] }, () => []);
-  for (let n = 0; n < result.length; n++) draws[rowOf(n)].push(n);
-  eachNucleus(logits, options, (row, nucleus) => {
-    const tokens = drawTokens(
-      nucleus,
-      draws[row].map((n) => uniforms[n]),
-    );
-    draws[row].forEach((n, i) => (result[n] = tokens[i]));
-  });
-  return result;
+  const tokens = nucleusTokens(
+    logits,
+    Float64Array.from(uniforms),
+    Int32Array.from(result, (_, n) => rowOf(n)),
+    options,
+  );
+  if (!tokens) checkFinite(NaN);
+  return tokens ?? result;
 }
+
+/**
+ * `sampleTopP` where there is a nucleus to draw from, temperature and top-p above 0; the fused operation behind it.
+ * @param rows the row of each draw
+ * @returns undefined where a row's logits are not finite
+ */
+export const nucleusTokens = fused(
+  'nucleusTokens',
+  (logits: tf.Tensor2D, uniforms: Float64Array, rows: Int32Array, options: SamplingOptions): Int32Array | undefined => {
+    const result = new Int32Array(uniforms.length);
+    const draws: number[][] = Array.from({ length: logits.shape[0] }, () => []);
+    rows.forEach((row, n) => draws[row].push(n));
+    eachNucleus(logits, options, (row, nucleus) => {
+      const tokens = drawTokens(
+        nucleus,
+        draws[row].map((n) => uniforms[n]),
+      );
+      draws[row].forEach((n, i) => (result[n] = tokens[i]));
+    });
+    return result;
+  },
+);
 
 /** The first place whose running sum is above `target`, by bisection; the last where rounding leaves none. */
 function firstAbove(cumulative: ArrayLike<number>, target: number): number {

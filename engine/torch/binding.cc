@@ -30,9 +30,12 @@
 #include <vector>
 
 #include "cudaDriver.h"
+#include "headLogProbs.h"
+#include "nucleusSampling.h"
 #include "onePassUpdate.h"
 #include "packedAttention.h"
 #include "quantizedLinear.h"
+#include "runsAttention.h"
 
 namespace {
 
@@ -562,6 +565,60 @@ napi_value packedAttention(napi_env env, State* state, size_t, napi_value* args)
   return makeInt(env, store(state, packed::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
 }
 
+/** hasBlas(): whether libtorch's BLAS is there for `runsAttention` and `headBackward`. */
+napi_value hasBlas(napi_env env, State*, size_t, napi_value*) {
+  napi_value value;
+  napi_get_boolean(env, rows::available(), &value);
+  return value;
+}
+
+/** runsAttention(q, k, v, segments, runs, groups, scale, window, causal, cap): the slot of [T, H, D]; float32 on a CPU. */
+napi_value runsAttention(napi_env env, State* state, size_t, napi_value* args) {
+  const auto tensor = [&](int i, const char* what) { return tensorAt(env, state, args[i], what); };
+  const runs::Index index{tensor(3, "segments"), tensor(4, "runs"), tensor(5, "groups"), toNumber(env, args[6], "scale"),
+                          toInt(env, args[7], "window"), toBool(env, args[8], "causal"), toNumber(env, args[9], "cap")};
+  return makeInt(env, store(state, runs::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
+}
+
+// ---- the output head ----
+
+/** headForward(logits, targets, scale): writes to meta the log-probabilities of the targets and the logarithms of the sums, both [N]; float32 on a CPU. */
+napi_value headForward(napi_env env, State* state, size_t, napi_value* args) {
+  at::AutoDispatchBelowADInplaceOrView guard;
+  auto [values, sums] = head::forward(tensorAt(env, state, args[0], "logits"), tensorAt(env, state, args[1], "targets"), toNumber(env, args[2], "scale"));
+  describe(state, 0, store(state, std::move(values)));
+  describe(state, 1, store(state, std::move(sums)));
+  return undefined(env);
+}
+
+/**
+ * headBackward(logits, sums, targets, gradient, hidden, head, scale, whether the head is trained): the slot of the hidden states' gradient;
+ * adds to the head's and overwrites the logits.
+ */
+napi_value headBackward(napi_env env, State* state, size_t, napi_value* args) {
+  at::AutoDispatchBelowADInplaceOrView guard;
+  const auto tensor = [&](int i, const char* what) -> at::Tensor& { return tensorAt(env, state, args[i], what); };
+  return makeInt(env, store(state, head::backward(tensor(0, "logits"), tensor(1, "sums"), tensor(2, "targets"), tensor(3, "gradient"), tensor(4, "hidden"),
+                                                  tensor(5, "head"), toNumber(env, args[6], "scale"), toBool(env, args[7], "trained"))));
+}
+
+/**
+ * sampleNucleus(logits, uniforms: Float64Array, rows: Int32Array, temperature, topP, tokens: Int32Array): fills the tokens, one a draw; false where
+ * logits are not finite. float32 on a CPU.
+ */
+napi_value sampleNucleus(napi_env env, State* state, size_t, napi_value* args) {
+  const Bytes uniforms = bytesOf(env, args[1]), rows = bytesOf(env, args[2]), tokens = bytesOf(env, args[5]);
+  const int64_t count = static_cast<int64_t>(tokens.length / sizeof(int32_t));
+  if (uniforms.length != count * sizeof(double) || rows.length != tokens.length) fail("internal: a draw has one number and one row");
+  at::AutoDispatchBelowADInplaceOrView guard;
+  const bool finite = nucleus::sample(tensorAt(env, state, args[0], "logits"), static_cast<const double*>(uniforms.data),
+                                      static_cast<const int32_t*>(rows.data), count, toNumber(env, args[3], "temperature"),
+                                      toNumber(env, args[4], "topP"), static_cast<int32_t*>(tokens.data));
+  napi_value value;
+  napi_get_boolean(env, finite, &value);
+  return value;
+}
+
 // ---- weights in 4 bits ----
 
 /** A quantised weight from eight arguments: packed, pairs, absmax, scales, table, offset (the last three missing where absmax is float32), outputs, inputs. */
@@ -732,6 +789,11 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<takeGrad, 1>(env, exports, "takeGrad");
   define<ensureGrad, 1>(env, exports, "ensureGrad");
   define<packedAttention, 11>(env, exports, "packedAttention");
+  define<hasBlas, 0>(env, exports, "hasBlas");
+  define<runsAttention, 10>(env, exports, "runsAttention");
+  define<headForward, 3>(env, exports, "headForward");
+  define<headBackward, 8>(env, exports, "headBackward");
+  define<sampleNucleus, 6>(env, exports, "sampleNucleus");
   define<quantizedLinear, 9>(env, exports, "quantizedLinear");
   define<dequantized, 8>(env, exports, "dequantized");
   define<quantizedNorms, 11>(env, exports, "quantizedNorms");

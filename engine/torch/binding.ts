@@ -33,6 +33,23 @@ export interface Binding {
     scale: number,
     window: number,
   ): Slot;
+  /** Whether the kernels that call libtorch's BLAS themselves are there: `runsAttention`, `headForward`, `headBackward`. */
+  hasBlas(): boolean;
+  runsAttention(
+    q: Slot,
+    k: Slot,
+    v: Slot,
+    segments: Slot,
+    runs: Slot,
+    groups: Slot,
+    scale: number,
+    window: number,
+    causal: boolean,
+    cap: number,
+  ): Slot;
+  headForward(logits: Slot, targets: Slot, scale: number): void;
+  headBackward(logits: Slot, sums: Slot, targets: Slot, gradient: Slot, hidden: Slot, head: Slot, scale: number, trained: boolean): Slot;
+  sampleNucleus(logits: Slot, uniforms: Float64Array, rows: Int32Array, temperature: number, topP: number, tokens: Int32Array): boolean;
   /** The first eight: `weightArguments` of a quantised weight. */
   quantizedLinear(...args: (Slot | number | undefined)[]): Slot;
   dequantized(...args: (Slot | number | undefined)[]): Slot;
@@ -93,7 +110,8 @@ export function torch(): Binding {
   return binding;
 }
 
-function resultSlot(index: number): Slot {
+/** The slot of a result that the last call wrote to `meta`. */
+export function resultSlot(index: number): Slot {
   return torch().meta[1 + index * RECORD] as Slot;
 }
 

@@ -21,7 +21,17 @@ function planBuild(torch: Torch, source = join(packageRoot(), 'engine/torch/bind
     (require('node-api-headers') as { include_dir: string }).include_dir,
   ];
   const args = [
-    ...['-O2', '-std=c++20', '-shared', '-fPIC', `-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi(torch)}`, '-DNAPI_VERSION=8'],
+    // without these two the loops of rowMath.h are not vectorised; no value changes
+    ...[
+      '-O2',
+      '-fno-trapping-math',
+      '-fno-math-errno',
+      '-std=c++20',
+      '-shared',
+      '-fPIC',
+      `-D_GLIBCXX_USE_CXX11_ABI=${cxx11Abi(torch)}`,
+      '-DNAPI_VERSION=8',
+    ],
     ...include.flatMap((folder) => ['-isystem', folder]),
     source,
     `-L${lib}`,

@@ -1,8 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { AttentionOptions } from '../ops/attention';
 import { type Prefix, type RowGroups, type Suffix, sharedPrefixAttention } from '../ops/sharedPrefixAttention';
+import { type SamplingOptions, nucleusTokens } from '../ops/sampling';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, atenMany, describe, scalarType, scoped } from './binding';
+import { type Slot, aten, atenMany, describe, scalarType, scoped, torch } from './binding';
 
 const op = {
   add: aten('add.Tensor'),
@@ -44,6 +45,13 @@ export function decodeKernels(backend: TorchBackend) {
   };
 
   return {
+    nucleusTokens: (logits: tf.Tensor2D, uniforms: Float64Array, rows: Int32Array, options: SamplingOptions): Int32Array | undefined => {
+      if (backend.device !== 'cpu' || describe(slot(logits)).type !== scalarType.float32)
+        return nucleusTokens.plain(logits, uniforms, rows, options);
+      const tokens = new Int32Array(uniforms.length);
+      return torch().sampleNucleus(slot(logits), uniforms, rows, options.temperature, options.topP, tokens) ? tokens : undefined;
+    },
+
     /*
      * The two parts apart, merged by their sums s of exponentials: out = w prefix + the suffix's own sum, where w is the softmax of
      * log s of the prefix beside the suffix's scores.

@@ -6,6 +6,7 @@ import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped, torc
 import { attendByLengths, hasFlash, servesLengths, uploadLengths } from './packedLengths';
 import { type QuantizedSlots, weightArguments } from './quantize';
 import { embeddingRows, gradientMode, withoutRecording } from './recorder';
+import { attendByRuns, uploadRuns } from './sequenceRuns';
 
 const op = {
   add: aten('add.Tensor'),
@@ -71,7 +72,7 @@ function asFloat32(x: Slot): Slot {
 }
 
 /** From this many rows on a weight is a vocabulary's. */
-const VOCABULARY_ROWS = 32768;
+const VOCABULARY_ROWS = 8192;
 
 const oneDnnLinear = aten('mkldnn::_linear_pointwise');
 
@@ -212,10 +213,13 @@ export function fusedKernels(backend: TorchBackend) {
 
     packedLengths: (layout: AttentionLayout) => (hasFlash(backend) ? uploadLengths(backend, layout) : undefined),
 
+    sequenceRuns: (layout: AttentionLayout) => uploadRuns(backend, layout),
+
     packedAttention: (q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, index: AttentionIndex, options: AttentionOptions): tf.Tensor3D => {
       const query = slot(q);
       if (servesLengths(backend, query, index, options))
         return give(() => attendByLengths(backend, query, like(slot(k), query), like(slot(v), query), index, options));
+      if (index.runs) return give(() => attendByRuns(backend, query, like(slot(k), query), like(slot(v), query), index, options));
       const mask = maskFor(index, options);
       return give(() => {
         const { segments, longestQuery, longestKey } = index;

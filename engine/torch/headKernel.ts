@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type HeadOptions, chunkedLogProbs } from '../ops/tokenLogProbs';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, describe, freeSlot, scalarType, scoped, torch } from './binding';
+import { type Slot, aten, describe, freeSlot, resultSlot, scalarType, scoped, torch, track } from './binding';
 import { plainLinear, selectTargets } from './fusedKernels';
 import { addSegment, gradientMode, withoutRecording } from './recorder';
 
@@ -21,22 +21,34 @@ const op = {
   unsqueeze: aten('unsqueeze'),
 };
 
+/** What a chunk's backward needs: its log-probabilities [n, V]; or its logits with the logarithms of their sums [n]. */
+interface Kept {
+  values: Slot;
+  sums?: Slot;
+}
+
 /**
  * `chunkedLogProbs` with a backward of its own. With p = softmax(logits) and g the gradient of a row's log-probability,
  * d logits = g (onehot(target) - p): computed in place in the log-probabilities' memory, and added straight into the head's
  * gradient. One chunk keeps its log-probabilities for the backward pass; several compute them again.
+ * On CPUs one pass over the logits gives the log-probabilities, and one their gradients (`headLogProbs.h`).
  */
 export function headKernel(backend: TorchBackend) {
   const slot = (tensor: tf.Tensor): Slot => backend.slotOf(tensor);
 
-  /** [n, V] log-probabilities in float32. */
-  const logProbsOf = (hidden: Slot, head: Slot, scale: number): Slot =>
-    scoped(() => {
-      const raw = plainLinear(backend, hidden, head);
-      return op.logSoftmax(scale === 1 ? raw : op.mulNumber(raw, scale), 1, scalarType.float32);
-    });
-
-  const selected = (logProbs: Slot, targets: Slot): Slot => scoped(() => selectTargets(logProbs, targets));
+  /** A chunk's log-probabilities of its targets, [n], and what its backward needs. */
+  const chunkOf = (hidden: Slot, head: Slot, targets: Slot, scale: number): [Slot, Kept] => {
+    const raw = plainLinear(backend, hidden, head);
+    if (onePass(backend, raw)) {
+      torch().headForward(raw, targets, scale);
+      const [values, sums] = [resultSlot(0), resultSlot(1)].map(track);
+      return [values, { values: raw, sums }];
+    }
+    const scaled = scale === 1 ? raw : op.mulNumber(raw, scale);
+    const values = op.logSoftmax(scaled, 1, scalarType.float32);
+    new Set([raw, scaled]).forEach((s) => freeSlot(s));
+    return [scoped(() => selectTargets(values, targets)), { values }];
+  };
 
   return {
     chunkedLogProbs: (
@@ -56,16 +68,18 @@ export function headKernel(backend: TorchBackend) {
         return describe(slot(hidden)).type === type ? torch().alias(slot(hidden)) : withoutRecording(() => op.cast(slot(hidden), type));
       })();
       const chunk = (x: Slot, start: number): Slot => op.slice(x, 0, start, Math.min(rows, start + chunkRows));
-      let kept: Slot | undefined;
+      const slotsOf = ({ values, sums }: Kept): Slot[] => (sums === undefined ? [values] : [values, sums]);
+      let kept: Kept | undefined;
       const forward = (): Slot =>
         scoped(() => {
-          const parts = starts.map((start) => {
-            const logProbs = logProbsOf(chunk(input, start), slot(head), scale);
-            const part = selected(logProbs, chunk(slot(targets), start));
-            if (mode === 'segments' && starts.length === 1) kept = torch().alias(logProbs);
-            freeSlot(logProbs);
-            return part;
-          });
+          const parts = starts.map((start) =>
+            scoped(() => {
+              const [part, { values, sums }] = chunkOf(chunk(input, start), slot(head), chunk(slot(targets), start), scale);
+              if (mode === 'segments' && starts.length === 1)
+                kept = { values: torch().alias(values), ...(sums !== undefined && { sums: torch().alias(sums) }) };
+              return part;
+            }),
+          );
           return op.cat(parts, 0);
         });
       const value = withoutRecording(forward);
@@ -78,24 +92,33 @@ export function headKernel(backend: TorchBackend) {
       const trainHead = torch().needsGrad(headSlot);
       const backward = (gradient: Slot): (Slot | null)[] =>
         scoped(() => {
-          const headGrad = trainHead ? torch().ensureGrad(headSlot) : null;
           const parts = starts.map((start) =>
             scoped(() => {
-              const x = chunk(input, start);
+              const [x, target] = [chunk(input, start), chunk(targetSlot, start)];
+              const { values, sums } = kept ?? chunkOf(x, headSlot, target, scale)[1];
+              if (sums !== undefined)
+                return track(torch().headBackward(values, sums, target, chunk(gradient, start), x, headSlot, scale, trainHead));
               const g = op.unsqueeze(chunk(gradient, start), 1);
-              const probabilities = op.exp(kept ?? logProbsOf(x, headSlot, scale));
-              const dense = op.scatterAdd(op.mul(probabilities, op.negative(g)), 1, op.unsqueeze(chunk(targetSlot, start), 1), g);
+              const probabilities = op.exp(values);
+              const dense = op.scatterAdd(op.mul(probabilities, op.negative(g)), 1, op.unsqueeze(target, 1), g);
               const dLogits = op.cast(scale === 1 ? dense : op.mulNumber(dense, scale), describe(headSlot).type);
-              if (headGrad !== null) op.addmmInto(headGrad, op.transpose(dLogits), x);
+              if (trainHead) {
+                const headGrad = track(torch().ensureGrad(headSlot));
+                op.addmmInto(headGrad, op.transpose(dLogits), x);
+              }
               return op.matmul(dLogits, headSlot);
             }),
           );
-          if (headGrad !== null) freeSlot(headGrad);
           return [op.cast(op.cat(parts, 0), describe(own).type)];
         });
       const own = torch().alias(slot(hidden));
-      const release = (): void => [input, headSlot, targetSlot, own, ...(kept === undefined ? [] : [kept])].forEach((s) => freeSlot(s));
+      const release = (): void => [input, headSlot, targetSlot, own, ...(kept ? slotsOf(kept) : [])].forEach((s) => freeSlot(s));
       return addSegment(backend, [hidden], value, backward, release) as tf.Tensor1D;
     },
   };
+}
+
+/** Whether `headLogProbs.h` serves these logits. */
+function onePass(backend: TorchBackend, logits: Slot): boolean {
+  return backend.device === 'cpu' && describe(logits).type === scalarType.float32 && torch().hasBlas();
 }

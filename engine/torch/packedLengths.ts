@@ -9,7 +9,8 @@ const FLASH_CAPABILITY = 80;
 /** FlashAttention's widest head. */
 const FLASH_WIDTH = 256;
 
-const isIdentity = (rows: Int32Array, length: number): boolean => rows.length === length && rows.every((row, i) => row === i);
+/** Whether rows are all rows in order. */
+export const isIdentity = (rows: Int32Array, length: number): boolean => rows.length === length && rows.every((row, i) => row === i);
 
 function starts(lengths: Int32Array): Int32Array {
   const sums = new Int32Array(lengths.length + 1);

@@ -1,5 +1,6 @@
 import { silent, type Progress } from '../../util/progress';
-import { loadModel, readConfig, type LoadOptions } from '../loadModel';
+import { loadModel, type LoadOptions } from '../loadModel';
+import { readConfig } from '../readConfig';
 import type { Classifier, ClassifierConfig } from './types';
 
 /**

@@ -20,11 +20,11 @@ export function bertNormalizer(options: BertNormalizerOptions): (text: string) =
   const strip = options.strip_accents ?? lowercase;
   return (text) => {
     let result = text;
-    // control, format, private and unassigned characters go; those that are spaces stay as one
+    // control, format and private characters go; those that are spaces stay as one
     if (clean)
       result = result
         .replace(/[\t\n\r]/g, ' ')
-        .replace(/[\p{C}\ufffd]/gu, '')
+        .replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\ufffd]/gu, '')
         .replace(/\p{White_Space}/gu, ' ');
     if (ideographs) result = result.replace(IDEOGRAPH, ' $& ');
     if (strip) result = result.normalize('NFD').replace(/\p{Mn}/gu, '');

@@ -1,6 +1,7 @@
 import { UserError } from '../../util/errors';
 import { readJson, readText } from '../../util/files';
 import { lookup } from '../../util/suggest';
+import { tokenizerJson } from './tokenizerJson';
 
 type Split = { normalizer: object | null; preTokenizer: (prefixSpace: boolean) => object };
 
@@ -40,14 +41,9 @@ export async function byteLevelFiles(
 ): Promise<Record<string, unknown>> {
   const { normalizer, preTokenizer } = lookup(SPLITS, tokenizerClass, `tokenizer class beside ${vocabularyFile}`);
   const vocab = await readVocabulary(vocabularyFile);
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: [],
+  return tokenizerJson({
     normalizer,
     pre_tokenizer: preTokenizer(prefixSpace),
-    post_processor: null,
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: 'BPE',
@@ -61,7 +57,7 @@ export async function byteLevelFiles(
       vocab,
       merges: await readMerges(mergesFile, vocab, vocabularyFile),
     },
-  };
+  });
 }
 
 async function readVocabulary(file: string): Promise<Record<string, number>> {

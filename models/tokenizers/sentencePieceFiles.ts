@@ -1,6 +1,8 @@
 import { mergesFromScores } from '../gguf/mergesFromScores';
 import type { AddedToken } from './addedTokens';
+import { sentencePieceEncoder } from './sentencePieceEncoder';
 import { readSentencePieceModel, BPE, CONTROL, USER_DEFINED, type SentencePieceModel } from './sentencePieceModel';
+import { tokenizerJson } from './tokenizerJson';
 import { sentencePieceBpe, sentencePieceDecoder, UNDERLINE } from './sentencePieceParts';
 
 /** What depends on the tokenizer class. */
@@ -9,8 +11,10 @@ interface Pieces {
   pieces: readonly (readonly [piece: string, score: number])[];
   unkId: number;
   normalizer: object | null;
-  preTokenizer: object;
+  preTokenizer: object | null;
   decoder: object;
+  /** Set where no tokenizer.json can say how text is cut. */
+  encode?: (text: string) => string[];
 }
 
 type Config = Readonly<Record<string, unknown>>;
@@ -23,32 +27,38 @@ const CLASSES: Readonly<Record<string, (model: SentencePieceModel, config: Confi
   XLMRobertaTokenizer: xlmRoberta,
 };
 
+export interface SentencePieceTokenizer {
+  json: Record<string, unknown>;
+  encode?: (text: string) => string[];
+}
+
 /**
  * tokenizer.json of a SentencePiece model: Llama's, Gemma's, T5's and XLM-RoBERTa's as transformers 5 converts them, every other
- * class as SentencePiece itself encodes. The unknown piece of a BPE with byte fallback is never used.
+ * class as SentencePiece itself encodes, each stretch between special tokens for itself. The unknown piece of a BPE with byte fallback is never used.
+ * @returns also `encode`, where it takes the place of normalizer, pre-tokenizer and model: a stretch's text to its pieces
  * @param tokenizerClass as tokenizer_config.json names it, without `Fast`
  * @throws UserError naming the file for a model that cannot be read
  */
-export async function sentencePieceFiles(path: string, tokenizerClass: string, config: Config): Promise<Record<string, unknown>> {
+export async function sentencePieceFiles(path: string, tokenizerClass: string, config: Config): Promise<SentencePieceTokenizer> {
   const model = await readSentencePieceModel(path);
   const convert = Object.hasOwn(CLASSES, tokenizerClass) ? CLASSES[tokenizerClass] : plain;
-  const { pieces, unkId, normalizer, preTokenizer, decoder } = convert(model, config);
+  const { pieces, unkId, normalizer, preTokenizer, decoder, encode } = convert(model, config);
   const map =
-    model.charsmap.length > 0 ? { type: 'Precompiled', precompiled_charsmap: Buffer.from(model.charsmap).toString('base64') } : null;
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: ownTokens(model, pieces),
+    model.charsmap.length > 0 && !encode
+      ? { type: 'Precompiled', precompiled_charsmap: Buffer.from(model.charsmap).toString('base64') }
+      : null;
+  const json = tokenizerJson({
+    // the encoder knows the user's pieces itself
+    added_tokens: ownTokens(model, pieces).filter(({ special }) => special || !encode),
     normalizer: map && normalizer ? { type: 'Sequence', normalizers: [map, normalizer] } : (map ?? normalizer),
     pre_tokenizer: preTokenizer,
-    post_processor: null,
     decoder,
     model:
       model.kind === BPE
         ? bpe(pieces, pieces[unkId][0], model.byteFallback)
         : { type: 'Unigram', unk_id: unkId, vocab: pieces, byte_fallback: model.byteFallback },
-  };
+  });
+  return encode ? { json, encode } : { json };
 }
 
 /** Control pieces are special tokens; the user's pieces are matched before anything else, but are text. */
@@ -118,17 +128,14 @@ function xlmRoberta(model: SentencePieceModel): Pieces {
   return { pieces, unkId: 3, ...words() };
 }
 
-/** As SentencePiece's own encoder: its options for spaces. */
+/** As SentencePiece's own encoder. */
 function plain(model: SentencePieceModel): Pieces {
-  const spaces = [
-    { type: 'Strip', strip_left: true, strip_right: true },
-    { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' },
-  ];
   return {
     pieces: scored(model),
     unkId: model.unkId,
-    normalizer: model.removeExtraWhitespaces ? { type: 'Sequence', normalizers: spaces } : null,
-    preTokenizer: metaspace(model.addDummyPrefix ? 'first' : 'never', false),
+    normalizer: null,
+    preTokenizer: null,
     decoder: sentencePieceDecoder(model.addDummyPrefix),
+    encode: sentencePieceEncoder(model),
   };
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { UserError } from '../../util/errors';
 import { fileError } from '../../util/files';
 
-/** What is used of SentencePiece's model file (sentencepiece_model.proto); types: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. */
+/** What is used of SentencePiece's model file (sentencepiece_model.proto). */
 const PROTO = `syntax = "proto2";
 message ModelProto {
   message Piece { optional string piece = 1; optional float score = 2; optional int32 type = 3 [default = 1]; }
@@ -25,8 +25,13 @@ message ModelProto {
 
 export const UNIGRAM = 1;
 export const BPE = 2;
+/** Types of pieces. */
+export const NORMAL = 1;
+export const UNKNOWN = 2;
 export const CONTROL = 3;
 export const USER_DEFINED = 4;
+export const UNUSED = 5;
+export const BYTE = 6;
 
 export interface SentencePieceModel {
   pieces: readonly { piece: string; score: number; type: number }[];
@@ -38,6 +43,14 @@ export interface SentencePieceModel {
   charsmap: Uint8Array;
   addDummyPrefix: boolean;
   removeExtraWhitespaces: boolean;
+}
+
+/** A model's pieces that text is cut into, with what each weighs. */
+export interface TextPieces {
+  /** By piece: its score and type. Control, unknown and byte pieces never match text. */
+  known: ReadonlyMap<string, { score: number; type: number }>;
+  /** Letters of the longest. */
+  longest: number;
 }
 
 /**

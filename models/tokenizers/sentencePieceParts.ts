@@ -1,6 +1,11 @@
 /** What SentencePiece writes for a space. */
 export const UNDERLINE = '▁';
 
+/** Byte pieces that spell a text. */
+export function byteTokens(text: string): string[] {
+  return Array.from(Buffer.from(text), (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+}
+
 /** tokenizer.json's model of a SentencePiece BPE vocabulary; letters that it lacks are spelled in bytes. */
 export function sentencePieceBpe(
   vocab: Readonly<Record<string, number>>,

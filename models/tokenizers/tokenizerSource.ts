@@ -13,6 +13,8 @@ type Json = Readonly<Record<string, unknown>>;
 /** A tokenizer in the form of tokenizer.json and tokenizer_config.json, whatever files it was published in. */
 export interface TokenizerSource {
   json: Record<string, unknown>;
+  /** Cuts the stretches between added tokens into pieces, where json's normalizer, pre-tokenizer and model do not. */
+  encode?: (text: string) => string[];
   /** tokenizer_config.json with what special_tokens_map.json says. */
   config: Json;
   /** The file that holds the vocabulary, for messages. */
@@ -52,14 +54,14 @@ export async function readTokenizerSource(folder: string): Promise<TokenizerSour
   const own = await optionalObject(configFile);
   // transformers reads the map of older folders only where the config does not declare its tokens itself
   const map = own.added_tokens_decoder ? {} : await optionalObject(join(folder, 'special_tokens_map.json'));
-  const { json, sources, config } = await readVocabulary(folder, { ...own, ...map });
+  const { json, sources, config, encode } = await readVocabulary(folder, { ...own, ...map });
   const idOf = vocabularyIds(json);
   const addedPath = join(folder, 'added_tokens.json');
   const added = existsSync(addedPath) ? { path: addedPath, tokens: await optionalObject(addedPath) } : null;
   const tokens = addedTokens((json.added_tokens ?? []) as AddedToken[], idOf, config, configFile, added);
   const idOfAny = (content: string): number | undefined => tokens.find((token) => token.content === content)?.id ?? idOf(content);
   const whole = { ...json, added_tokens: tokens, post_processor: json.post_processor ?? around(config, idOfAny) };
-  return { json: whole, config, file: sources[0], sources };
+  return { json: whole, config, file: sources[0], sources, ...(encode && { encode }) };
 }
 
 /** JSON of an optional file: an object. @throws UserError naming the file */
@@ -74,6 +76,7 @@ interface Vocabulary {
   json: Record<string, unknown>;
   sources: string[];
   config: Json;
+  encode?: (text: string) => string[];
 }
 
 async function readVocabulary(folder: string, config: Json): Promise<Vocabulary> {
@@ -104,9 +107,9 @@ async function readVocabulary(folder: string, config: Json): Promise<Vocabulary>
   const name = SENTENCE_PIECE_FILES.find((candidate) => existsSync(join(folder, candidate)));
   if (name) {
     const path = join(folder, name);
-    const json = await sentencePieceFiles(path, tokenizerClass ?? '', config);
+    const { json, encode } = await sentencePieceFiles(path, tokenizerClass ?? '', config);
     const defaults = SENTENCE_PIECE_DEFAULTS[tokenizerClass ?? ''] ?? SENTENCE_PIECE_DEFAULTS.plain;
-    return { json, sources: [path], config: { ...known(defaults, json), ...config } };
+    return { json, sources: [path], config: { ...known(defaults, json), ...config }, encode };
   }
   const allowed = ['tokenizer.json', 'vocab.json with merges.txt', 'vocab.txt', ...SENTENCE_PIECE_FILES].join(', ');
   throw new UserError(`${folder}: holds no tokenizer; it must hold one of ${allowed}`);

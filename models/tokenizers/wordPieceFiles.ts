@@ -3,6 +3,7 @@ import { readText } from '../../util/files';
 import { tokenText } from './addedTokens';
 import type { BertNormalizerOptions } from './bertNormalizer';
 import { templateProcessing } from './templateProcessing';
+import { tokenizerJson } from './tokenizerJson';
 
 /** BERT's special tokens, where the config names none. */
 export const WORD_PIECE_DEFAULTS: Readonly<Record<string, string>> = {
@@ -33,17 +34,13 @@ export async function wordPieceFiles(path: string, config: Config): Promise<Reco
     strip_accents: typeof config.strip_accents === 'boolean' ? config.strip_accents : null,
     lowercase: config.do_lower_case !== false,
   };
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: [],
+  return tokenizerJson({
     normalizer,
     pre_tokenizer: { type: 'BertPreTokenizer' },
     post_processor: templateProcessing([first, vocab[first]], [last, vocab[last]]),
     decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
     model: { type: 'WordPiece', unk_token: unknown, continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab },
-  };
+  });
 }
 
 async function readVocabulary(path: string): Promise<Record<string, number>> {

@@ -44,6 +44,14 @@ test('why a program gave no figures', () => {
   expect(reasonOf('node', 1, 'error: the file is gone\n  at x')).toBe('ended with 1: error: the file is gone');
 });
 
+test('a step of a real model is left out where its folder is not there', () => {
+  const base = { gpu: false, quick: false, device: 'cpu', pairs: 'p.json' };
+  expect(comparisons('gemma', base)[0].missing).toMatch(/^no folder of Gemma 3 270M: /);
+  const [there] = comparisons('gemma', { ...base, model: 'gemma', texts: 't.json' });
+  expect(there.missing).toBeUndefined();
+  expect(there.ours.options).toMatchObject({ model: 'gemma', texts: 't.json', batch: 8, precompute: true });
+});
+
 test.each(['cpu', 'cuda'])('every program of the %s set is there, quick and in full', (device) => {
   for (const quick of [true, false])
     for (const group of GROUPS)

@@ -36,7 +36,7 @@ test.each<[string, string[], string]>([
   ['no source', [], '0 sources named; exactly one is allowed: a .gguf file or pypi:NAME (see --help)'],
   ['no such file', ['none.gguf'], 'cannot read none.gguf: no such file or folder'],
   ['no GGUF file', [__filename], `${__filename}: not a GGUF file: it starts with "impo", not "GGUF"`],
-  ['unknown model', ['pypi:gemma3'], 'unknown PyPI model "gemma3"; known: gemma3-270m, smollm2-135m-instruct'],
+  ['unknown model', ['pypi:gemma3'], 'unknown PyPI model "gemma3"; did you mean "gemma3-270m"?; known: gemma3-270m, smollm2-135m-instruct'],
   ['unknown flag', [source, '--dtpe', 'bf16'], 'unknown option --dtpe; did you mean --dtype? (see --help)'],
 ])('%s: one line, exit code 1, nothing written', async (_name, args, message) => {
   const output = join(folder, 'none');

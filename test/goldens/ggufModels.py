@@ -82,7 +82,7 @@ def write(name, architecture, config, seed, metadata, parts=LLAMA, prefix="model
     if reads:
         read = AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=f"{name}.gguf")
         for key, weight in read.named_parameters():
-            assert torch.equal(weight, weights[key]), f"{name}: transformers reads another {key}"
+            assert torch.allclose(weight, weights[key], atol=1e-6), f"{name}: transformers reads another {key}"
     generator = torch.Generator().manual_seed(seed + 1)
     sequences = [torch.randint(0, VOCABULARY, (1, length), generator=generator) for length in LENGTHS]
     with torch.no_grad():
@@ -156,6 +156,89 @@ def llama():
     write("mistral", "llama", dict(tiny, model_type="mistral", sliding_window=None, head_dim=6, rope_parameters=rope), 77, reads=False, **common)
 
 
+NEOX = {
+    "gpt_neox.embed_in": "token_embd", "gpt_neox.final_layer_norm": "output_norm", "lm_head": "output", "embed_out": "output",
+    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "attention.query_key_value": "attn_qkv",
+    "attention.dense": "attn_output", "mlp.dense_h_to_4h": "ffn_up", "mlp.dense_4h_to_h": "ffn_down",
+}  # fmt: skip
+BLOOM = {
+    "transformer.word_embeddings": "token_embd", "transformer.word_embeddings_layernorm": "token_embd_norm", "transformer.ln_f": "output_norm",
+    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attention.query_key_value": "attn_qkv",
+    "self_attention.dense": "attn_output", "mlp.dense_h_to_4h": "ffn_up", "mlp.dense_4h_to_h": "ffn_down",
+}  # fmt: skip
+GEMMA = dict(LLAMA, post_attention_layernorm="post_attention_norm", pre_feedforward_layernorm="ffn_norm", post_feedforward_layernorm="post_ffw_norm")
+
+
+def parts_together(name, weight, model):
+    """Of each head query, key and value, to all queries, all keys, all values."""
+    if ".query_key_value." not in name:
+        return weight
+    heads = model.config.num_attention_heads
+    return weight.reshape(heads, 3, weight.shape[0] // heads // 3, *weight.shape[1:]).transpose(0, 1).reshape(weight.shape)
+
+
+def one_more(name, weight, model):
+    return weight + 1 if name.endswith("norm.weight") else weight
+
+
+def gemma2_metadata(w, config):
+    kin(w, config)
+    w.add_attn_logit_softcapping(config.attn_logit_softcapping)
+    w.add_final_logit_softcapping(config.final_logit_softcapping)
+    w.add_sliding_window(config.sliding_window)
+
+
+def cohere_metadata(w, config):
+    sizes(w, config)
+    w.add_head_count_kv(config.num_key_value_heads)
+    w.add_layer_norm_eps(config.layer_norm_eps)
+    w.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    w.add_logit_scale(config.logit_scale)
+    w.add_rope_scaling_type(RopeScalingType.NONE)
+    if config.model_type == "cohere2":
+        w.add_sliding_window(config.sliding_window)
+        w.add_vocab_size(config.vocab_size)
+        w.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+
+
+def bloom_metadata(w, config):
+    w.add_context_length(64)
+    w.add_embedding_length(config.hidden_size)
+    w.add_feed_forward_length(4 * config.hidden_size)
+    w.add_block_count(config.n_layer)
+    w.add_head_count(config.n_head)
+    w.add_head_count_kv(config.n_head)
+    w.add_layer_norm_eps(config.layer_norm_epsilon)
+
+
+def neox_metadata(w, config):
+    sizes(w, config)
+    share = config.rope_parameters["partial_rotary_factor"]
+    w.add_rope_dimension_count(int(share * (config.hidden_size // config.num_attention_heads)))
+    w.add_parallel_residual(config.use_parallel_residual)
+    w.add_layer_norm_eps(config.layer_norm_eps)
+
+
+def others():
+    base = dict(rope_type="default", rope_theta=1e6)
+    write("qwen2", "qwen2", dict(tiny, model_type="qwen2", rope_parameters=base), 81, kin, fields=LLAMA_FIELDS[:1] + LLAMA_FIELDS[2:])
+    # transformers takes a head's width for width / heads there
+    write("qwen3", "qwen3", dict(tiny, model_type="qwen3", head_dim=6, tie_word_embeddings=True, rope_parameters=base), 83, kin, reads=False, fields=LLAMA_FIELDS)
+    config = dict(tiny, model_type="gemma2", head_dim=6, query_pre_attn_scalar=6, sliding_window=5, attn_logit_softcapping=5.0, final_logit_softcapping=3.0)
+    fields = LLAMA_FIELDS + ["sliding_window", "layer_types", "query_pre_attn_scalar", "final_logit_softcapping"]
+    write("gemma2", "gemma2", config, 85, gemma2_metadata, GEMMA, change=one_more, ones=(), fields=fields)
+    # Command R+: heads normed, which needs three dimensions of every head's width
+    write("command-r", "command-r", dict(tiny, model_type="cohere", use_qk_norm=True, logit_scale=0.5, rope_parameters=base), 87, cohere_metadata, reads=False,
+          fields=["use_qk_norm", "logit_scale", "layer_norm_eps"])  # fmt: skip
+    config = dict(tiny, model_type="cohere2", num_hidden_layers=4, sliding_window=5, logit_scale=0.25, rope_parameters=dict(base, rope_theta=50000.0))
+    write("cohere2", "cohere2", config, 89, cohere_metadata, reads=False, fields=["logit_scale", "sliding_window", "layer_types"])
+    config = dict(model_type="bloom", vocab_size=VOCABULARY, hidden_size=12, n_layer=2, n_head=3, bos_token_id=1, eos_token_id=2)
+    write("bloom", "bloom", config, 91, bloom_metadata, BLOOM, "transformer.h.", parts_together, ones=("norm", "ln_f"), fields=["hidden_size", "n_head"])
+    config = dict(model_type="gpt_neox", vocab_size=VOCABULARY, hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=2,
+                  max_position_embeddings=64, use_parallel_residual=False, bos_token_id=1, eos_token_id=2)  # fmt: skip
+    write("gptneox", "gptneox", config, 93, neox_metadata, NEOX, "gpt_neox.layers.", parts_together, reads=False, fields=["use_parallel_residual", "intermediate_size"])
+
+
 # What the tokenizer.json of each family on the Hugging Face hub says.
 CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|DIGITS| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
@@ -202,4 +285,5 @@ def word_splits():
 
 if __name__ == "__main__":
     llama()
+    others()
     word_splits()

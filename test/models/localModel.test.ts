@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { localModel } from '../../models/localModel';
-import { readConfig } from '../../models/loadModel';
+import { readConfig } from '../../models/readConfig';
 import { modelHash } from '../../models/modelHash';
 import { hubServer } from '../util/hub/hubServer';
 import { goldenModels } from './goldens';

@@ -9,7 +9,8 @@ import { describe as describeSlot, scalarType } from '../../engine/torch/binding
 import { slotsOf } from '../../engine/torch/quantize';
 import { trainedWeights } from '../../models/adapters/attachAdapter';
 import { createAdapter } from '../../models/adapters/createAdapter';
-import { disposeModel, loadModel, readConfig, readConfigFile } from '../../models/loadModel';
+import { disposeModel, loadModel } from '../../models/loadModel';
+import { readConfig, readConfigFile } from '../../models/readConfig';
 import { completionLogProbs } from '../../models/packedForward';
 import { estimateConfigKeys, resolveEstimateConfig } from '../../trainer/estimateConfig';
 import { loraOptions } from '../../trainer/loraOptions';

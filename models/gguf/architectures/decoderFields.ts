@@ -15,9 +15,10 @@ export interface DecoderFields {
 
 /**
  * Reads the sizes and checks them against each other and the file, so that no senseless one becomes a message about some tensor.
+ * @param innerTimes the inner width where the metadata have none, in widths; undefined: they must
  * @throws UserError naming the file, the metadata entry, what it is and what is allowed
  */
-export function decoderFields({ metadata, architecture, tensors }: GgufHeader): DecoderFields {
+export function decoderFields({ metadata, architecture, tensors }: GgufHeader, innerTimes?: number): DecoderFields {
   const key = (name: string): string => `${architecture}.${name}`;
   const refuse = (name: string, found: number, allowed: string): UserError =>
     new UserError(`${metadata.path}: metadata entry ${key(name)} is ${found}; it must be ${allowed}`);
@@ -40,7 +41,7 @@ export function decoderFields({ metadata, architecture, tensors }: GgufHeader): 
   return {
     layers,
     width,
-    innerWidth: metadata.count(key('feed_forward_length')),
+    innerWidth: metadata.count(key('feed_forward_length'), innerTimes && innerTimes * width),
     heads,
     keyValueHeads,
     headWidth,

@@ -1,5 +1,6 @@
 import type { GgufArchitecture } from '../ggufArchitecture';
 import { shortestDecimal } from '../metadata';
+import { decoderFields } from './decoderFields';
 
 const BLOCK_PARTS: Readonly<Record<string, string>> = {
   ln_1: 'attn_norm',
@@ -24,9 +25,9 @@ const NAMES: Readonly<Record<string, string>> = {
 };
 
 /** GPT-2, and mGPT. */
-export const gpt2: GgufArchitecture = ({ metadata }) => {
-  const positions = metadata.count('gpt2.context_length');
-  const width = metadata.count('gpt2.embedding_length');
+export const gpt2: GgufArchitecture = (header) => {
+  const { metadata } = header;
+  const { layers, width, innerWidth, heads, positions } = decoderFields(header, 4);
   return {
     names: NAMES,
     // GPT-2's Conv1D stores [in, out]; GGUF has every product as [out, in].
@@ -38,12 +39,12 @@ export const gpt2: GgufArchitecture = ({ metadata }) => {
       attn_pdrop: 0.1,
       embd_pdrop: 0.1,
       initializer_range: 0.02,
-      layer_norm_epsilon: shortestDecimal(metadata.number('gpt2.attention.layer_norm_epsilon')),
+      layer_norm_epsilon: shortestDecimal(metadata.positive('gpt2.attention.layer_norm_epsilon')),
       n_ctx: positions,
       n_embd: width,
-      n_head: metadata.count('gpt2.attention.head_count'),
-      n_inner: metadata.count('gpt2.feed_forward_length', 4 * width),
-      n_layer: metadata.count('gpt2.block_count'),
+      n_head: heads,
+      n_inner: innerWidth,
+      n_layer: layers,
       n_positions: positions,
       resid_pdrop: 0.1,
       use_cache: true,

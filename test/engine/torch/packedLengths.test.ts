@@ -82,8 +82,10 @@ test('queries out of order have no lengths', () => {
 });
 
 test('a layer that lengths cannot serve gets a mask, which the index frees', () => {
+  const runs = jest.spyOn(torch(), 'hasBlas').mockReturnValue(false);
   const before = torch().liveSlots();
   const plain = attentionIndex(shared, [2]);
+  runs.mockRestore();
   const index = { ...plain, masks: new Map(), lengths: uploadLengths(tf.backend() as TorchBackend, shared)! };
   const masks = [2, 0, 2].map((window) => tf.tidy(() => maskFor(index, { scale: 1, window })));
   expect(masks[2]).toBe(masks[0]);

@@ -169,7 +169,7 @@ describe('planImport', () => {
     [
       'architecture',
       () => changed({ 'general.architecture': 'gemma' }),
-      'unknown GGUF architecture in x.gguf "gemma"; did you mean "gemma3"?; known: ',
+      'unknown GGUF architecture in x.gguf "gemma"; did you mean "gemma2"?; known: ',
     ],
     [
       'metadata',

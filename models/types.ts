@@ -102,6 +102,8 @@ export interface Model {
   weights: Weights;
   /** What is trained in place of `weights`, if anything. */
   adapter?: Adapter;
+  /** What an adapter's full copies stand in for. */
+  bare?: Pick<Model, 'config' | 'weights'>;
   /** config.json as read, written back when the model is saved. */
   rawConfig: Readonly<Record<string, unknown>>;
   /** Fields of config.json written as floats though whole (`30.0`): JSON.parse forgets it, transformers' type checks want it back. */

@@ -26,6 +26,7 @@ export const estimateConfigSchema = z.strictObject({
   momentum: shape.momentum,
   loraRank: shape.loraRank,
   loraTargets: shape.loraTargets,
+  loraModulesToSave: shape.loraModulesToSave,
   loraDora: shape.loraDora,
   quantization: shape.quantization,
   doubleQuantization: shape.doubleQuantization,
@@ -66,7 +67,11 @@ export function resolveEstimateConfig(given: Readonly<Record<string, unknown>>):
     throw new UserError('--pairs is for the time of a run: give --measure, or --tflops and --bandwidth');
   if (data.momentum > 0 && data.optimizer.startsWith('adam'))
     throw new UserError(`--momentum is ${data.momentum}: it belongs to rmsprop and sgd, and --optimizer is ${data.optimizer}`);
-  const further = { loraTargets: data.loraTargets !== undefined, loraDora: data.loraDora };
+  const further = {
+    loraTargets: data.loraTargets !== undefined,
+    loraModulesToSave: data.loraModulesToSave !== undefined,
+    loraDora: data.loraDora,
+  };
   const stray = Object.entries(further).find(([, isGiven]) => isGiven);
   if (stray && data.loraRank === undefined) throw new UserError(`--${flagName(stray[0])} is for LoRA: give --lora-rank`);
   if (chosenQuantization(data.quantization, data.doubleQuantization) && data.loraRank === undefined)

@@ -13,12 +13,18 @@ export function adaptableTargets(given: string = ALL_LINEAR): string[] {
   return given.split(/,(?![^{]*\})/).map((target) => target.trim());
 }
 
+/** The names that `--lora-modules-to-save` lists. */
+export function wholeModules(given: string | undefined): string[] {
+  return given === undefined ? [] : given.split(',').map((name) => name.trim());
+}
+
 /** The adapter that a run makes and trains, if it makes one. @throws UserError for options of an adapter without its rank */
 export function loraOptions(config: RunConfig): LoraOptions | undefined {
   const rank = config.loraRank;
   const further = {
     loraAlpha: config.loraAlpha,
     loraTargets: config.loraTargets,
+    loraModulesToSave: config.loraModulesToSave,
     rslora: config.rslora || undefined,
     loraDora: config.loraDora || undefined,
   };
@@ -31,7 +37,8 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
   }
   const targets = adaptableTargets(config.loraTargets);
   const [alpha, dropout] = [config.loraAlpha ?? 2 * rank, config.loraDropout ?? 0];
-  return { rank, alpha, rslora: config.rslora, dora: config.loraDora, targets, dropout, seed: config.seed };
+  const modulesToSave = wholeModules(config.loraModulesToSave);
+  return { rank, alpha, rslora: config.rslora, dora: config.loraDora, targets, modulesToSave, dropout, seed: config.seed };
 }
 
 /** How a run keeps its base model's linear weights in 4 bits, if it does. @throws UserError where all weights are trained */

@@ -36,10 +36,10 @@ const QLORA = {
   doubleQuantization: false,
 } as const;
 
-/** [code] `peft_target_modules` for names with "llama" and "aya", without embed_tokens and lm_head. */
-const LLAMA_TARGETS = 'q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj';
-/** [code] for names with "bloom", without word_embeddings. */
-const BLOOM_TARGETS = 'query_key_value,dense,dense_h_to_4h,dense_4h_to_h';
+/** [code] `peft_target_modules` for names with "llama" and "aya". */
+const LLAMA_TARGETS = 'q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj,embed_tokens,lm_head';
+/** [code] for names with "bloom". */
+const BLOOM_TARGETS = 'word_embeddings,query_key_value,dense,dense_h_to_4h,dense_4h_to_h';
 
 /** Options of a run by the preset's name; flags and the config file override them. */
 export const presets = {

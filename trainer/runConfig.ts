@@ -87,7 +87,12 @@ export const runConfigSchema = z.strictObject({
   loraAlpha: positive.optional().describe("LoRA: the adapter's factor is alpha / rank; by default twice the rank"),
   loraTargets: path
     .optional()
-    .describe('LoRA: names or regular expressions of modules, separated by commas; by default all-linear, every linear layer but the head'),
+    .describe(
+      'LoRA: names or regular expressions of modules, separated by commas, embeddings and head too; by default all-linear, every linear layer but the head',
+    ),
+  loraModulesToSave: path
+    .optional()
+    .describe('LoRA: names of modules that are trained whole beside it, separated by commas (lm_head, embed_tokens, norm, …)'),
   rslora: z.boolean().default(false).describe("LoRA: the adapter's factor is alpha / sqrt(rank)"),
   loraDropout: z
     .number()

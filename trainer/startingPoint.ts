@@ -2,6 +2,8 @@ import { targetModules } from '../models/adapters/adaptableModules';
 import { baseName, isAdapterFolder, setAdapterBase } from '../models/adapters/adapterFolder';
 import { trainedWeights } from '../models/adapters/attachAdapter';
 import { quantizationText } from '../models/adapters/baseQuantization';
+import { unties } from '../models/adapters/copies';
+import { savedModules } from '../models/adapters/savedModules';
 import { createAdapter } from '../models/adapters/createAdapter';
 import { disposeModel, loadModel } from '../models/loadModel';
 import { readConfig } from '../models/readConfig';
@@ -44,7 +46,8 @@ export async function checkAdapter(config: RunConfig): Promise<void> {
       `--lora-rank makes a new adapter, but --model ${config.model} is one already: leave --lora-rank out to train it on`,
     );
   const { architecture, config: shape } = await readConfig(config.model);
-  targetModules(architecture, shape, lora.targets);
+  const targets = targetModules(architecture, shape, lora.targets);
+  savedModules(architecture, shape, lora.modulesToSave ?? [], targets);
 }
 
 /** The model and optimizer to go on with: the base model's, or the checkpoint's in place of it. @param name the base model as it was named */
@@ -58,6 +61,8 @@ export async function startingPoint(
   if (!checkpoint) {
     const lora = loraOptions(config);
     const model = lora ? createAdapter(base, lora, baseName(name)) : ownSettings(base, name, config);
+    if (model.adapter && unties(base.architecture, base.config, model.adapter))
+      host.say('the model ties its head to its embedding, and the adapter makes different things of them: dpo-import --merge writes both');
     return { model, optimizer: await createOptimizer(config, trainedWeights(model)) };
   }
   setAdapterBase(checkpoint.modelFolder, base.folder);

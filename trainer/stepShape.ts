@@ -1,7 +1,8 @@
-import { linearModules, targetModules } from '../models/adapters/adaptableModules';
+import { savedModules } from '../models/adapters/savedModules';
+import { linearModules, targetModules, untiedShapes } from '../models/adapters/adaptableModules';
 import type { Architecture, BaseConfig } from '../models/types';
 import type { EstimateConfig } from './estimateConfig';
-import { adaptableTargets } from './loraOptions';
+import { adaptableTargets, wholeModules } from './loraOptions';
 
 /** The sizes that memory and time of a training step follow from. */
 export interface StepShape {
@@ -107,12 +108,14 @@ function quantizedSize(
 function adapterSize(
   architecture: Architecture,
   config: BaseConfig,
-  { loraRank, loraTargets, loraDora }: EstimateConfig,
+  { loraRank, loraTargets, loraModulesToSave, loraDora }: EstimateConfig,
 ): Pick<StepShape, 'adapter' | 'magnitudes'> {
   if (loraRank === undefined) return { adapter: 0, magnitudes: 0 };
   const modules = targetModules(architecture, config, adaptableTargets(loraTargets));
+  const shapes = untiedShapes(architecture, config);
+  const whole = savedModules(architecture, config, wholeModules(loraModulesToSave), modules).flatMap(({ weights }) => weights);
   return {
-    adapter: modules.reduce((sum, { inputs, outputs }) => sum + loraRank * (inputs + outputs), 0),
-    magnitudes: loraDora ? modules.reduce((sum, { outputs }) => sum + outputs, 0) : 0,
+    adapter: sum(modules.map(({ inputs, outputs }) => loraRank * (inputs + outputs))) + sum(whole.map((name) => size(shapes[name]))),
+    magnitudes: loraDora ? sum(modules.map(({ outputs }) => outputs)) : 0,
   };
 }

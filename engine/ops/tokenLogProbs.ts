@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../engine';
 import { fused } from '../fused';
 import { linear } from './linear';
+import { patchOf } from './weightPatches';
 
 export interface HeadOptions {
   /** Soft cap on the logits (gemma2): cap * tanh(logit / cap). */
@@ -57,5 +58,24 @@ export function tokenLogProbs(
   options: HeadOptions = {},
   chunkRows = Math.max(1, Math.floor(LOGITS_AT_ONCE / head.shape[0])),
 ): tf.Tensor1D {
+  if (patchOf(head)?.linear) return patchedLogProbs(hidden, head, targets, options, chunkRows);
   return chunkedLogProbs(hidden, head, targets, options, chunkRows);
+}
+
+/** As `chunkedLogProbs`, through what is patched onto the head: found by the tensor, so that no chunk may be given another for it. */
+function patchedLogProbs(
+  hidden: tf.Tensor2D,
+  head: tf.Tensor2D,
+  targets: tf.Tensor1D,
+  options: HeadOptions,
+  chunkRows: number,
+): tf.Tensor1D {
+  const rows = hidden.shape[0];
+  const chunk = (h: tf.Tensor2D, t: tf.Tensor1D) => selectedLogProbs(logits(h, head, options), t);
+  if (rows <= chunkRows) return chunk(hidden, targets);
+  const starts = Array.from({ length: Math.ceil(rows / chunkRows) }, (_, i) => i * chunkRows);
+  const parts = starts.map((start) => tf.slice(hidden, [start, 0], [Math.min(chunkRows, rows - start), hidden.shape[1]]));
+  return tf.concat(
+    starts.map((start, i) => currentEngine().recomputed(chunk, [parts[i], tf.slice(targets, [start], [parts[i].shape[0]])])),
+  );
 }

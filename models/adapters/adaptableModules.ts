@@ -8,35 +8,57 @@ export interface AdaptableModule {
   name: string;
   inputs: number;
   outputs: number;
+  /** An embedding is a linear layer whose inputs are the tokens, one of them 1 and the others 0. */
+  kind: 'linear' | 'embedding';
+  /** The weight is stored [inputs, outputs]: an embedding's, GPT-2's `Conv1D`. */
+  inputFirst: boolean;
 }
 
 /** Every target that means all linear layers but the head, as in PEFT. */
 export const ALL_LINEAR = 'all-linear';
 
-const EMBEDDING = /(^|\.)(wte|wpe|embed_tokens|embed_in|word_embeddings|embed_positions)$/;
+const TOKENS = /(^|\.)(wte|embed_tokens|embed_in|word_embeddings)$/;
+const POSITIONS = /(^|\.)(wpe|embed_positions)$/;
 const HEAD = /(^|\.)(lm_head|embed_out)$/;
 
 /** The linear layers of a model, without its embeddings and head, in the model's order. */
 export function linearModules(architecture: Architecture, config: BaseConfig): AdaptableModule[] {
-  return Object.entries(architecture.weightShapes(config)).flatMap(([weight, shape]) => {
+  return adaptableModules(architecture, config).filter(({ name, kind }) => kind === 'linear' && !HEAD.test(name));
+}
+
+/** Every module that LoRA can go on: the linear layers, the embeddings, and the head, also where that is the embedding. */
+export function adaptableModules(architecture: Architecture, config: BaseConfig): AdaptableModule[] {
+  return Object.entries(untiedShapes(architecture, config)).flatMap(([weight, shape]): AdaptableModule[] => {
     const name = weight.replace(/\.weight$/, '');
-    if (name === weight || shape.length !== 2 || EMBEDDING.test(name) || HEAD.test(name)) return [];
-    const [outputs, inputs] = architecture.inputFirst ? [shape[1], shape[0]] : shape;
-    return [{ name, inputs, outputs }];
+    if (name === weight || shape.length !== 2) return [];
+    const kind = TOKENS.test(name) || POSITIONS.test(name) ? 'embedding' : 'linear';
+    const inputFirst = kind === 'embedding' || (architecture.inputFirst === true && !HEAD.test(name));
+    const [outputs, inputs] = inputFirst ? [shape[1], shape[0]] : shape;
+    return [{ name, inputs, outputs, kind, inputFirst }];
   });
+}
+
+/** The weights that a model has once its head is a weight of its own. */
+export const untiedShapes = (architecture: Architecture, config: BaseConfig): Readonly<Record<string, readonly number[]>> =>
+  architecture.weightShapes({ ...config, tiedHead: false });
+
+/** The names of a model's token embedding and of its head, which has one also where it is the embedding. */
+export function embeddingAndHead(architecture: Architecture, config: BaseConfig): { embedding: string; head: string } {
+  const names = adaptableModules(architecture, config).map(({ name }) => name);
+  return { embedding: names.find((name) => TOKENS.test(name))!, head: names.find((name) => HEAD.test(name))! };
 }
 
 /**
  * The modules that targets name. A plain name means every module whose name ends in it, part by part; anything else is a regular
- * expression for whole names; `all-linear` means every linear layer but the head. As in PEFT.
+ * expression for whole names; `all-linear` means every linear layer but the head. Embeddings and head are there where they are named. As in PEFT.
  * @throws UserError for a target that names no module, listing the names there are
  */
 export function targetModules(architecture: Architecture, config: BaseConfig, targets: readonly string[]): AdaptableModule[] {
-  const modules = linearModules(architecture, config);
+  const modules = adaptableModules(architecture, config);
   const chosen = new Set<string>();
   for (const target of targets) {
-    const matches = target === ALL_LINEAR ? () => true : matcher(target);
-    const found = modules.filter(({ name }) => matches(name));
+    const matches = target === ALL_LINEAR ? undefined : matcher(target);
+    const found = matches ? modules.filter(({ name }) => matches(name)) : linearModules(architecture, config);
     if (found.length === 0) throw unknownTarget(target, modules, config);
     for (const { name } of found) chosen.add(name);
   }
@@ -59,7 +81,7 @@ function unknownTarget(target: string, modules: readonly AdaptableModule[], conf
   const names = lastParts(modules);
   const guess = nearest(target, names);
   return new UserError(
-    `--lora-targets: "${target}" names no linear layer of a ${config.modelType}${guess ? `; did you mean ${guess}?` : ''}; there are ${names.join(', ')}, and ${ALL_LINEAR} for all`,
+    `--lora-targets: "${target}" names no module of a ${config.modelType}${guess ? `; did you mean ${guess}?` : ''}; there are ${names.join(', ')}, and ${ALL_LINEAR} for every linear layer but the head`,
   );
 }
 

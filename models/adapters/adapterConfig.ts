@@ -17,6 +17,8 @@ export interface AdapterConfig {
   dora: boolean;
   /** `lora_dropout`, which acts in training alone. */
   dropout: number;
+  /** Modules that it holds whole. */
+  modulesToSave: readonly string[];
   rankPattern: Readonly<Record<string, number>>;
   alphaPattern: Readonly<Record<string, number>>;
 }
@@ -24,7 +26,16 @@ export interface AdapterConfig {
 /** Fields that change nothing of a trained adapter's result, beside those that are read. */
 const WITHOUT_EFFECT = new Set([
   ...['task_type', 'auto_mapping', 'peft_version', 'revision', 'inference_mode', 'target_modules', 'exclude_modules', 'lora_dropout'],
-  ...['layers_to_transform', 'layers_pattern', 'megatron_core', 'qalora_group_size', 'fan_in_fan_out', 'runtime_config', 'eva_config'],
+  ...[
+    'layers_to_transform',
+    'layers_pattern',
+    'modules_to_save',
+    'megatron_core',
+    'qalora_group_size',
+    'fan_in_fan_out',
+    'runtime_config',
+    'eva_config',
+  ],
   ...[
     'peft_type',
     'base_model_name_or_path',
@@ -69,6 +80,7 @@ export async function readAdapterConfig(file: string): Promise<AdapterConfig> {
     rslora: flag(source, 'use_rslora', false),
     dora: flag(source, 'use_dora', false),
     dropout: dropoutRate(source),
+    modulesToSave: names(source, 'modules_to_save'),
     rankPattern: pattern(source, 'rank_pattern'),
     alphaPattern: pattern(source, 'alpha_pattern'),
   };
@@ -82,6 +94,13 @@ function dropoutRate(source: ConfigSource): number {
   const value = source.json.lora_dropout ?? 0;
   if (typeof value !== 'number' || !(value >= 0 && value < 1))
     throw fieldError(source, 'lora_dropout', value, 'a number from 0 to below 1');
+  return value;
+}
+
+function names(source: ConfigSource, name: string): readonly string[] {
+  const value = source.json[name] ?? [];
+  if (!Array.isArray(value) || !value.every((entry) => typeof entry === 'string'))
+    throw fieldError(source, name, value, 'a list of module names');
   return value;
 }
 
@@ -108,10 +127,11 @@ export function loraScale(alpha: number, rank: number, rslora: boolean): number 
   return alpha / (rslora ? Math.sqrt(rank) : rank);
 }
 
-/** adapter_config.json of a new adapter. @param base how the base model is named  @param inputFirst its weights are GPT-2's Conv1D */
+/** adapter_config.json of a new adapter. @param modulesToSave modules that it holds whole  @param base how the base model is named  @param inputFirst its weights are GPT-2's Conv1D */
 export function newAdapterConfig(
   options: LoraOptions,
   targets: readonly string[],
+  modulesToSave: readonly string[],
   base: string,
   inputFirst: boolean,
 ): Record<string, unknown> {
@@ -128,7 +148,7 @@ export function newAdapterConfig(
     bias: 'none',
     use_rslora: options.rslora,
     use_dora: options.dora ?? false,
-    modules_to_save: null,
+    modules_to_save: modulesToSave.length > 0 ? modulesToSave : null,
     init_lora_weights: true,
     rank_pattern: {},
     alpha_pattern: {},

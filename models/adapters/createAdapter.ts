@@ -1,58 +1,95 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../../engine/engine';
 import { mergedNorms } from '../../engine/ops/dora';
-import { randomStream, seedFrom } from '../../util/random';
+import { UserError } from '../../util/errors';
+import { randomStream, seedFrom, type Random } from '../../util/random';
 import type { Model } from '../types';
 import { loraScale, newAdapterConfig } from './adapterConfig';
-import { namesForModules, targetModules } from './adaptableModules';
+import { linearModules, namesForModules, targetModules, type AdaptableModule } from './adaptableModules';
 import { quantizationText } from './baseQuantization';
 import { attachAdapter } from './attachAdapter';
+import { moduleWeight } from './copies';
+import { savedModules, type SavedModule } from './savedModules';
 import type { LoraModule, LoraOptions } from './types';
 
 /** PEFT's name of a module's DoRA magnitudes. */
 export const magnitudeName = (module: string): string => `base_model.model.${module}.lora_magnitude_vector`;
 
 /** PEFT's names of a module's two matrices. */
-export const loraName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_${matrix}.weight`;
+export const loraName = ({ name, kind }: Pick<LoraModule, 'name' | 'kind'>, matrix: 'A' | 'B'): string =>
+  `base_model.model.${name}.${kind === 'embedding' ? `lora_embedding_${matrix}` : `lora_${matrix}.weight`}`;
+
+/** PEFT's name of a weight that an adapter holds whole. */
+export const copyName = (weight: string): string => `base_model.model.${weight}`;
 
 /**
- * The model with a new adapter: A uniform in ±1/sqrt(I), as `nn.Linear` starts and PEFT with it, B zero, so that nothing is added yet; DoRA's
- * magnitudes are the weight's own norms.
+ * The model with a new adapter: A uniform in ±1/sqrt(I), as `nn.Linear` starts and PEFT with it, B zero, so that nothing is added yet; for an
+ * embedding A zero and B normal. DoRA's magnitudes are the weight's own norms.
  * @param base how adapter_config.json names the model
  * @throws UserError for a target that names nothing in the model
  */
 export function createAdapter(model: Model, options: LoraOptions, base: string): Model {
   const { architecture, config } = model;
   const targets = targetModules(architecture, config, options.targets);
+  const saved = savedModules(architecture, config, options.modulesToSave ?? [], targets);
+  refuseQuantized(model, saved);
   const scale = loraScale(options.alpha, options.rank, options.rslora);
   const weights: Record<string, tf.Variable> = {};
   const engine = currentEngine();
-  const modules = targets.map(({ name, inputs, outputs }): LoraModule => {
-    const random = randomStream(seedFrom(options.seed, 'lora', name));
-    const limit = 1 / Math.sqrt(inputs);
-    const first = Float32Array.from({ length: options.rank * inputs }, () => (2 * random() - 1) * limit);
-    const a = engine.parameter(first, [options.rank, inputs], true);
-    const b = engine.parameter(new Float32Array(outputs * options.rank), [outputs, options.rank], true);
-    weights[loraName(name, 'A')] = a;
-    weights[loraName(name, 'B')] = b;
-    if (!options.dora) return { name, scale, a, b };
-    const norms = tf.tidy(() =>
-      mergedNorms(model.weights[`${name}.weight`], a, b, scale, architecture.inputFirst ?? false)
-        .dataSync<'float32'>()
-        .slice(),
-    );
-    const magnitude = engine.parameter(norms, [outputs], true, true);
+  const modules = targets.map((target): LoraModule => {
+    const { name, kind, inputFirst } = target;
+    const [a, b] = firstMatrices(target, options).map(([values, shape]) => engine.parameter(values, shape, true));
+    weights[loraName(target, 'A')] = a;
+    weights[loraName(target, 'B')] = b;
+    const module = { name, kind, inputFirst, scale, a, b };
+    if (!options.dora) return module;
+    const norms = tf.tidy(() => mergedNorms(moduleWeight(model, name), a, b, scale, inputFirst).dataSync<'float32'>().slice());
+    const magnitude = engine.parameter(norms, [target.outputs], true, true);
     weights[magnitudeName(name)] = magnitude;
-    return { name, scale, a, b, magnitude };
+    return { ...module, magnitude };
   });
+  const copies: Record<string, tf.Variable> = {};
+  for (const name of saved.flatMap((module) => module.weights)) {
+    const own = (model.weights[name] ?? moduleWeight(model, name.replace(/\.weight$/, ''))) as tf.Variable;
+    copies[name] = engine.parameter(engine.readParameter(own), own.shape, true);
+    weights[copyName(name)] = copies[name];
+  }
   const names = namesForModules(architecture, config, targets);
-  const adapterConfig = newAdapterConfig(options, names, base, architecture.inputFirst ?? false);
+  const whole = saved.map(({ name }) => name);
+  const adapterConfig = newAdapterConfig(options, names, whole, base, architecture.inputFirst ?? false);
   return attachAdapter(model, {
     config: adapterConfig,
     modules,
+    copies,
     weights,
     dropout: { rate: options.dropout ?? 0 },
     baseHash: model.filesHash ?? model.contentHash,
     ...(model.quantization && { trainedOn: quantizationText(model.quantization) }),
   });
+}
+
+/** The first values of A and B, with their shapes. */
+function firstMatrices({ name, kind, inputs, outputs }: AdaptableModule, { rank, seed }: LoraOptions): [Float32Array, number[]][] {
+  const random = randomStream(seedFrom(seed, 'lora', name));
+  const [a, b] = [new Float32Array(rank * inputs), new Float32Array(outputs * rank)];
+  if (kind === 'embedding') for (let i = 0; i < b.length; i++) b[i] = normal(random);
+  else for (let i = 0; i < a.length; i++) a[i] = (2 * random() - 1) / Math.sqrt(inputs);
+  return [
+    [a, [rank, inputs]],
+    [b, [outputs, rank]],
+  ];
+}
+
+/** A draw from the normal distribution, by Box and Muller. */
+function normal(random: Random): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+function refuseQuantized({ architecture, config, quantization }: Model, saved: readonly SavedModule[]): void {
+  if (!quantization) return;
+  const packed = linearModules(architecture, config).find(({ name }) => saved.some((module) => module.name === name));
+  if (packed)
+    throw new UserError(
+      `--lora-modules-to-save: ${packed.name} is kept in 4 bits, which cannot be trained; name it in --lora-targets instead`,
+    );
 }

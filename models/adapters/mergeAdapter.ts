@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { currentEngine } from '../../engine/engine';
 import { UserError } from '../../util/errors';
 import { defaultCacheFolder, fileError } from '../../util/files';
 import { silent, type Progress } from '../../util/progress';
@@ -9,7 +10,10 @@ import { openModel } from '../loadModel';
 import { mayReplace } from '../mayReplace';
 import type { WrittenDtype } from '../safetensors';
 import { writeModelFolder } from '../saveModel';
+import type { Model } from '../types';
+import { embeddingAndHead } from './adaptableModules';
 import { isAdapterFolder } from './adapterFolder';
+import { unties } from './copies';
 import { readAdapter } from './loadAdapter';
 import { mergedWeight } from './mergedWeight';
 
@@ -24,7 +28,8 @@ export interface MergeOptions {
 
 /**
  * Writes a base model with an adapter's additions in its weights, a whole model that needs no adapter: PEFT's `merge_and_unload`. One
- * weight at a time is in memory, so that a large model needs little. The folder appears whole or not at all.
+ * weight at a time is in memory, so that a large model needs little. A head that was tied to an embedding which the adapter treats
+ * otherwise becomes a weight of its own. The folder appears whole or not at all.
  * @param base the base model's folder  @param adapter the adapter's, in PEFT's format
  * @throws UserError for an adapter that is none or another model's, or an output folder that holds something else
  */
@@ -34,31 +39,36 @@ export async function mergeAdapter(base: string, adapter: string, options: Merge
   if ([base, adapter].some((folder) => resolve(folder) === resolve(output)))
     throw new UserError(`--output ${output} is what is merged: name another folder`);
   const replaces = await mayReplace(output, options.overwrite);
-  const { stored, read, close, ...model } = await openModel(base, cacheFolder);
+  const { stored: _stored, read, close, ...model } = await openModel(base, cacheFolder);
   const temporary = `${resolve(output)}.${randomUUID().slice(0, 8)}.tmp`;
   try {
-    const { modules, weights } = await readAdapter(model, adapter, false);
-    const changed = new Map(modules.map((module) => [`${module.name}.weight`, module]));
-    const shapes = new Map(stored.map(({ name, shape }) => [name, shape]));
+    const { architecture, config } = model;
+    const own = await readAdapter({ ...model, ownValues: read }, adapter, false);
+    const { embedding, head } = embeddingAndHead(architecture, config);
+    const untied = unties(architecture, config, own);
+    const written = untied ? untiedModel(model) : model;
+    const shapes = architecture.weightShapes(written.config);
+    const changed = new Map(own.modules.map((module) => [`${module.name}.weight`, module]));
+    const total = Object.keys(shapes).length;
     let done = 0;
     const values = async (name: string): Promise<Float32Array> => {
-      progress({ stage: 'weights', done: done++, total: stored.length });
-      const own = await read(name);
+      progress({ stage: 'weights', done: done++, total });
+      if (name in own.copies) return currentEngine().readParameter(own.copies[name]);
+      const before = await read(untied && name === `${head}.weight` ? `${embedding}.weight` : name);
       const module = changed.get(name);
-      if (!module) return own;
-      return tf.tidy(() => {
-        const weight = tf.tensor2d(own, shapes.get(name) as [number, number]);
-        return mergedWeight(weight, module, model.architecture.inputFirst ?? false)
+      if (!module) return before;
+      return tf.tidy(() =>
+        mergedWeight(tf.tensor2d(before, shapes[name] as [number, number]), module)
           .dataSync<'float32'>()
-          .slice();
-      });
+          .slice(),
+      );
     };
     try {
-      await writeModelFolder(model, values, temporary, { dtype });
+      await writeModelFolder(written, values, temporary, { dtype });
     } finally {
-      tf.dispose(weights);
+      tf.dispose(own.weights);
     }
-    progress({ stage: 'weights', done: stored.length, total: stored.length });
+    progress({ stage: 'weights', done: total, total });
     await mkdir(dirname(resolve(output)), { recursive: true });
     if (replaces) await rm(output, { recursive: true });
     await rename(temporary, resolve(output));
@@ -68,4 +78,11 @@ export async function mergeAdapter(base: string, adapter: string, options: Merge
   } finally {
     await close();
   }
+}
+
+/** A model whose head is a weight of its own: an adapter made something else of it than of the embedding. */
+function untiedModel<M extends Pick<Model, 'config' | 'rawConfig'>>(model: M): M {
+  const { text_config: inner, ...rest } = model.rawConfig;
+  const nested = inner === undefined ? {} : { text_config: { ...(inner as object), tie_word_embeddings: false } };
+  return { ...model, config: { ...model.config, tiedHead: false }, rawConfig: { ...rest, ...nested, tie_word_embeddings: false } };
 }

@@ -4,10 +4,10 @@ import type { LoraModule } from './types';
 
 /**
  * A module's weight with its adapter's addition in it, as PEFT's `merge_and_unload` makes it.
- * @param weight as it is stored: [O, I], or [I, O] where `inputFirst`
+ * @param weight as it is stored: [O, I], or [I, O] where the module's is `inputFirst`
  * @returns in the same layout
  */
-export function mergedWeight(weight: tf.Tensor2D, { a, b, scale, magnitude }: LoraModule, inputFirst: boolean): tf.Tensor2D {
+export function mergedWeight(weight: tf.Tensor2D, { a, b, scale, magnitude, inputFirst }: LoraModule): tf.Tensor2D {
   return tf.tidy(() => {
     const delta = tf.mul(tf.matMul<tf.Tensor2D>(b, a), scale);
     const sum = tf.add<tf.Tensor2D>(weight, inputFirst ? tf.transpose(delta) : delta);

@@ -13,6 +13,8 @@ export interface LoraOptions {
   rslora: boolean;
   /** Names of modules (the last parts of their names), regular expressions for whole names, or `all-linear`. */
   targets: readonly string[];
+  /** Modules that are trained whole, as copies: PEFT's `modules_to_save`. */
+  modulesToSave?: readonly string[];
   /** DoRA (arXiv 2402.09353): a magnitude a module's output is trained beside the direction. */
   dora?: boolean;
   /** Share of the inputs that training hides from the low-rank part. */
@@ -21,10 +23,13 @@ export interface LoraOptions {
   seed: number;
 }
 
-/** A low-rank addition to one linear weight: W + scale · B · A; with magnitudes, its rows brought to these lengths (DoRA). */
+/** A low-rank addition to one weight: W + scale · B · A; with magnitudes, its rows brought to these lengths (DoRA). */
 export interface LoraModule {
   /** The module's name in the model: its weight's without `.weight`. */
   name: string;
+  kind: 'linear' | 'embedding';
+  /** The weight is stored [I, O]; an embedding's inputs are its tokens. */
+  inputFirst: boolean;
   scale: number;
   /** [R, I] */
   a: tf.Variable;
@@ -45,6 +50,8 @@ export interface Adapter {
   /** adapter_config.json, as it was read or made. */
   config: Readonly<Record<string, unknown>>;
   modules: readonly LoraModule[];
+  /** Weights that stand in for the model's own, by the model's names. */
+  copies: Readonly<Record<string, tf.Variable>>;
   /** Everything that is trained, by the names of adapter_model.safetensors. */
   weights: Readonly<Record<string, tf.Variable>>;
   dropout: AdapterDropout;

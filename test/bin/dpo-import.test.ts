@@ -28,7 +28,7 @@ test('puts an adapter into the weights of its base model', async () => {
   expect(readdirSync(output).sort()).toEqual(['config.json', 'model.safetensors']);
   const other = await runCommand('dpo-import', [join(goldens, 'models/gpt2'), '--merge', adapter, '--output', join(folder, 'other')]);
   expect(other.code).toBe(1);
-  expect(other.stderr).toMatch(/^error: .*fits no linear layer of .*gpt2 \(gpt2\): it is an adapter for another model.*\n$/);
+  expect(other.stderr).toMatch(/^error: .*fits no module of .*gpt2 \(gpt2\): it is an adapter for another model.*\n$/);
 });
 
 test.each<[string, string[], string]>([

@@ -4,15 +4,15 @@
     HF_HUB_OFFLINE=1 python3 test/goldens/adapters.py
 
 Needs test/goldens/models (models.py, llamaKin.py). Writes test/goldens/adapters/NAME/: the adapter as PEFT saves it, with random values
-everywhere; expected.json: {model, ids, targets: what PEFT chose}; expected.safetensors: `logits`, `merged.logits` after merge_and_unload,
+everywhere (embedding and head beside it where PEFT stores them by itself); expected.json: {model, ids, targets: what PEFT chose}; expected.safetensors: `logits`, `merged.logits` after merge_and_unload,
 `grad.NAME`, the gradient of the mean next-token negative log-likelihood under the names of adapter_model.safetensors, and `merged.NAME`,
-the weights that merge_and_unload changes.
+the weights that merge_and_unload changes. A model whose head is tied to an embedding that the adapter treats otherwise is untied before it is merged, as PEFT's warning says.
 """
 import json, os, pathlib, shutil
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 import torch
-from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM
 
@@ -26,6 +26,14 @@ CASES = [
     dict(name="lora-llama", model="llama", lora=dict(r=2, lora_alpha=4, target_modules="all-linear")),
     dict(name="dora-gpt2", model="gpt2", lora=dict(r=2, lora_alpha=4, target_modules="all-linear", fan_in_fan_out=True, use_dora=True)),
     dict(name="dora-llama", model="llama", lora=dict(r=3, lora_alpha=6, target_modules=["q_proj", "v_proj", "down_proj"], use_dora=True, use_rslora=True)),
+    dict(name="lora-embedding-llama", model="llama", lora=dict(r=2, lora_alpha=3, target_modules=["q_proj", "embed_tokens", "lm_head"])),
+    dict(name="lora-embedding-gpt2", model="gpt2", lora=dict(r=2, lora_alpha=3, target_modules=["c_attn", "wte", "wpe", "lm_head"], fan_in_fan_out=True)),
+    dict(name="lora-embedding-gemma3", model="gemma3-text", stores_base=True, lora=dict(r=2, lora_alpha=3, target_modules=["v_proj", "embed_tokens", "lm_head"])),
+    dict(name="lora-head-mistral", model="mistral", lora=dict(r=2, lora_alpha=3, target_modules=["lm_head"])),
+    dict(name="dora-embedding-bloom", model="bloom", lora=dict(r=2, lora_alpha=3, target_modules=["word_embeddings", "dense", "lm_head"], use_dora=True)),
+    dict(name="saved-llama", model="llama", lora=dict(r=2, lora_alpha=3, target_modules=["q_proj"], modules_to_save=["lm_head", "embed_tokens", "model.norm"])),
+    dict(name="saved-head-cohere", model="cohere", lora=dict(r=2, lora_alpha=3, target_modules=["q_proj"], modules_to_save=["lm_head"])),
+    dict(name="saved-embedding-gpt2", model="gpt2", lora=dict(r=2, lora_alpha=3, target_modules=["c_fc", "lm_head"], fan_in_fan_out=True, modules_to_save=["wte", "transformer.ln_f"])),
 ]
 
 for case in CASES:
@@ -38,7 +46,9 @@ for case in CASES:
         for name, weight in model.named_parameters():
             if "magnitude" in name:
                 weight.mul_(1 + 0.2 * torch.randn_like(weight))
-    model.save_pretrained(folder, save_embedding_layers=False)
+            elif "modules_to_save" in name:
+                weight.add_(0.1 * torch.randn_like(weight))
+    model.save_pretrained(folder, save_embedding_layers=case.get("stores_base", False))
     (folder / "README.md").unlink(missing_ok=True)
     config = json.loads((folder / "adapter_config.json").read_text())
     targets = config["target_modules"]
@@ -57,10 +67,16 @@ for case in CASES:
         for name, weight in model.named_parameters():
             if weight.grad is not None:
                 weight.copy_(weight.grad)
-        tensors |= {f"grad.{name}": value.clone() for name, value in get_peft_model_state_dict(model, save_embedding_layers=False).items()}
+        tensors |= {f"grad.{name}": value.clone() for name, value in get_peft_model_state_dict(model, save_embedding_layers=False).items() if not name.endswith("base_layer.weight")}
         for name, weight in model.named_parameters():
             weight.copy_(values[name])
         modules = sorted(name.removeprefix("base_model.model.") for name, module in model.named_modules() if hasattr(module, "lora_A"))
+        touched = set(modules) | set(case["lora"].get("modules_to_save", []))
+        if base.config.tie_word_embeddings and any(name.split(".")[-1] in ("wte", "embed_tokens", "word_embeddings", "lm_head") for name in touched):
+            untied = AutoModelForCausalLM.from_pretrained(here / "models" / case["model"], dtype=torch.float32, tie_word_embeddings=False)
+            untied.get_output_embeddings().weight.data = untied.get_input_embeddings().weight.data.clone()
+            model = PeftModel.from_pretrained(untied, folder)
+            tensors["untied.logits"] = model(ids, use_cache=False).logits[0]
         merged = model.merge_and_unload()
         tensors["merged.logits"] = merged(ids, use_cache=False).logits[0]
         for name, weight in merged.state_dict().items():

@@ -37,6 +37,7 @@ describe.each(['gpt2', 'gpt2-switched', 'gemma3-text', 'llama', 'qwen3', 'cohere
     { momentum: 0.9 },
     { loraRank: 2 },
     { loraRank: 2, loraDora: true },
+    { loraRank: 2, loraTargets: '(lm_head|embed_out),.*(wte|embed_tokens|embed_in|word_embeddings)' },
   ])('parameters, weights, gradients and optimizer state are what a run has: %j', async (given) => {
     const run = await resolveRunConfig({ model: 'm', train: 't', output: 'o', ...given });
     const lora = loraOptions(run);

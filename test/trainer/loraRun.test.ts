@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { readSafetensors } from '../../models/safetensors';
 import { resolveRunConfig } from '../../trainer/runConfig';
 import { runTraining } from '../../trainer/runTraining';
 import { goldenModels } from '../models/goldens';
@@ -21,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-async function run(name: string, options: Record<string, unknown> = {}, stopAfter = Infinity) {
+async function run(name: string, options: Record<string, unknown> = {}, stopAfter = Infinity, said: string[] = []) {
   const output = join(root, name);
   const config = await resolveRunConfig({ ...base, output, ...options });
   let done = 0;
@@ -31,7 +32,7 @@ async function run(name: string, options: Record<string, unknown> = {}, stopAfte
       if (event.stage === 'training') done = event.done;
       if (event.stage === 'reference log-probabilities') computed.push(event.total);
     },
-    say: () => undefined,
+    say: (line) => said.push(line),
     shouldStop: () => done >= stopAfter,
   });
   const lines = readFileSync(join(output, 'metrics.jsonl'), 'utf8')
@@ -61,6 +62,39 @@ test('a run leaves an adapter in the format of PEFT, beside its tokenizer; stopp
   const stopped = await run('stopped', { saveEverySteps: 2 }, 3);
   expect(stopped.outcome.checkpointFolder).toBe(join(stopped.output, 'checkpoints', 'step-3'));
   const resumed = await run('stopped', { saveEverySteps: 2, resume: true });
+  expect(resumed.lines).toEqual(whole.lines);
+  expect(resumed.weights()).toEqual(whole.weights());
+  expect(tf.memory().numTensors).toBe(tensors);
+});
+
+test('embedding and head by LoRA, norms whole: says that it unties them; stopped and resumed it leaves the same', async () => {
+  const tensors = tf.memory().numTensors;
+  const options = { loraTargets: 'wte,lm_head,c_attn', loraModulesToSave: 'ln_f', loraDropout: 0.1, learningRate: 2e-3 };
+  const said: string[] = [];
+  const whole = await run('embedding', options, Infinity, said);
+  expect(said.filter((line) => line.includes('ties its head'))).toEqual([
+    'the model ties its head to its embedding, and the adapter makes different things of them: dpo-import --merge writes both',
+  ]);
+  expect(Math.abs(whole.lines[0].loss - Math.LN2)).toBeLessThan(1e-6);
+  expect(whole.lines[4].loss).toBeLessThan(Math.LN2);
+  const config = JSON.parse(readFileSync(join(whole.output, 'model', 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+  expect(config).toMatchObject({ target_modules: ['c_attn', 'lm_head', 'wte'], modules_to_save: ['transformer.ln_f'] });
+  const file = await readSafetensors(join(whole.output, 'model', 'adapter_model.safetensors'));
+  const names = [...file.entries.keys()].filter((name) => !name.includes('c_attn')).sort();
+  const trained = await Promise.all(names.map((name) => file.read(name)));
+  await file.close();
+  expect(names.map((name) => name.replace('base_model.model.', ''))).toEqual([
+    ...['lm_head.lora_A.weight', 'lm_head.lora_B.weight', 'transformer.ln_f.bias', 'transformer.ln_f.weight'],
+    ...['transformer.wte.lora_embedding_A', 'transformer.wte.lora_embedding_B'],
+  ]);
+  // what starts at zero has moved, and so has the copy
+  for (const i of [1, 4]) expect(Math.max(...trained[i].map(Math.abs))).toBeGreaterThan(0);
+  const own = await readSafetensors(join(model, 'model.safetensors'));
+  expect(await own.read('transformer.ln_f.weight')).not.toEqual(trained[3]);
+  await own.close();
+
+  await run('embedding-stopped', { ...options, saveEverySteps: 2 }, 3);
+  const resumed = await run('embedding-stopped', { ...options, saveEverySteps: 2, resume: true });
   expect(resumed.lines).toEqual(whole.lines);
   expect(resumed.weights()).toEqual(whole.weights());
   expect(tf.memory().numTensors).toBe(tensors);

@@ -97,7 +97,7 @@ test('targets: names, expressions, all linear layers; unknown ones are refused',
   const attention = ['transformer.h.0.attn.c_attn', 'transformer.h.0.attn.c_proj'];
   expect(config([String.raw`.*\.0\.attn\.c_.*`])).toEqual({ names: attention, targets: attention });
   expect(() => config(['c_atn'])).toThrow(
-    '--lora-targets: "c_atn" names no linear layer of a gpt2; did you mean c_attn?; there are c_attn, c_proj, c_fc, and all-linear for all',
+    '--lora-targets: "c_atn" names no module of a gpt2; did you mean c_attn?; there are wte, wpe, c_attn, c_proj, c_fc, lm_head, and all-linear for every linear layer but the head',
   );
   expect(() => config(['c_attn('])).toThrow('no regular expression');
   disposeModel(base);
@@ -120,6 +120,7 @@ describe('refused, in one line', () => {
     [{ init_lora_weights: 'pissa' }, 'init_lora_weights is "pissa"; it must be true, false'],
     [{ layer_replication: [[0, 2]] }, 'layer_replication is [[0,2]]; it must be absent'],
     [{ invented_later: true }, 'invented_later is true; it must be absent'],
+    [{ modules_to_save: 'lm_head' }, 'modules_to_save is "lm_head"; it must be a list of module names'],
     [{ r: 0 }, 'r is 0; it must be a whole number above 0'],
     [{ rank_pattern: { c_attn: 'x' } }, 'rank_pattern is {"c_attn":"x"}; it must be an object of numbers'],
     [{ r: 5 }, 'must be [5, '],
@@ -145,7 +146,7 @@ describe('refused, in one line', () => {
     ]);
     expect(await problem(load(folder))).toMatch(/c_attn\.lora_[AB]\.weight (is missing|has shape)/);
     await writeSafetensors(file, [{ name: 'base_model.model.transformer.h.0.ln_1.ia3_l', shape: [1], values: new Float32Array(1) }]);
-    expect(await problem(load(folder))).toContain('ia3_l fits no linear layer');
+    expect(await problem(load(folder))).toContain('ia3_l fits no module');
     const moved = join(root, 'moved');
     cpSync(folder, moved, { recursive: true });
     expect(await problem(load(moved))).toContain(`base_model_name_or_path is "${join(root, 'nowhere')}", which is not there`);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { UserError } from '../util/errors';
-import { fileError, readJson, writeAtomic } from '../util/files';
+import { checkWritableFolder, fileError, readJson, writeAtomic } from '../util/files';
 import { flagName } from '../util/optionIssues';
 import { writtenEvalConfig, type EvalConfig } from './evalConfig';
 import { writePromptsFile } from './promptsFile';
@@ -21,6 +21,7 @@ const DEFAULTS: Readonly<Record<string, unknown>> = { applyChatTemplate: false }
 export async function checkEvalFolder({ output, resume, overwrite, ...config }: EvalConfig): Promise<void> {
   const found = await stat(output).catch(() => undefined);
   if (found && !found.isDirectory()) throw new UserError(`--output ${output} is a file; give a folder`);
+  await checkWritableFolder(output, '--output');
   for (const key of ['model', 'reference', 'fluencyModel', 'prompts', 'parallel', 'pairs'] as const) {
     const inside = config[key] === undefined ? '..' : relative(resolve(output), resolve(config[key]));
     if (overwrite && CONTENTS.some((name) => inside === name || inside.startsWith(`${name}${sep}`)))

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, constants, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { UserError } from './errors';
@@ -75,6 +75,12 @@ export async function checkWritableFolder(folder: string, option: string): Promi
   } catch (error) {
     throw fileError(error, `write to ${option} ${folder}:`, there);
   }
+}
+
+/** A model's file, if a folder holds one at its top: overwriting there would take its config.json. */
+export async function modelFileIn(folder: string): Promise<string | undefined> {
+  const names: string[] = await readdir(folder).catch(() => []);
+  return names.find((name) => /\.(safetensors|bin)(\.index\.json)?$|^adapter_config\.json$/.test(name));
 }
 
 /** sha256 of a list of strings and bytes, as hex. Parts are length-prefixed, so that no two lists collide. */

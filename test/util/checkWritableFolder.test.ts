@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkWritableFolder } from '../../util/files';
+import { checkWritableFolder, modelFileIn } from '../../util/files';
 
 const root = mkdtempSync(join(tmpdir(), 'writable-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -26,4 +26,17 @@ test('a file on the way is named', async () => {
   mkdirSync(locked);
   chmodSync(locked, 0o500);
   await expect(checkWritableFolder(join(locked, 'x'), '--output')).rejects.toMatchObject({ name: 'UserError' });
+});
+
+test.each([
+  ['model.safetensors', true],
+  ['model-00001-of-00002.safetensors', true],
+  ['pytorch_model.bin.index.json', true],
+  ['adapter_config.json', true],
+  ['config.json', false],
+])('a folder with %s holds a model: %s', async (name, holds) => {
+  const folder = mkdtempSync(join(root, 'model-'));
+  writeFileSync(join(folder, name), '');
+  expect(await modelFileIn(folder)).toBe(holds ? name : undefined);
+  expect(await modelFileIn(join(folder, 'none'))).toBeUndefined();
 });

@@ -17,11 +17,15 @@ import { selfTimes, type ProfilerEvent } from '../profiler/selfTimes';
 import { printResult, startProgram, timed } from './program';
 import { prepareSteps, stepDefaults } from './stepContext';
 
-/** The binding's functions that work; the others are bookkeeping and count as the engine's own. */
+/** The binding's functions by what they do; kernels of ours count as operators. */
 const WORKING = {
-  operators: ['call', 'packedAttention', 'onePassUpdate'],
+  operators: [
+    ...(['call', 'packedAttention', 'runsAttention', 'headForward', 'headBackward', 'ensureGrad', 'onePassUpdate'] as const),
+    ...(['quantizedLinear', 'quantizedNorms', 'dequantized', 'sampleNucleus'] as const),
+  ],
   backward: ['backward'],
   transfers: ['fromBytes', 'toBytes'],
+  slots: ['free', 'alias', 'shape', 'detach', 'takeGrad', 'needsGrad', 'requiresGrad', 'recording'],
 } as const;
 
 type Spent = Record<keyof typeof WORKING, { count: number; ms: number }>;
@@ -72,10 +76,16 @@ async function main(): Promise<void> {
 
   const spent = watch(torch());
   packing = 0;
-  const times = await timed({ ...options, warmup: 0 }, step);
-  const total = times.reduce((sum, time) => sum + time, 0);
-  const { operators, backward, transfers } = spent;
-  const engine = total - packing - operators.ms - backward.ms - transfers.ms;
+  const others: number[] = [];
+  const times = await timed({ ...options, warmup: 0 }, (place) => {
+    const watched = (): number => packing + Object.values(spent).reduce((sum, { ms }) => sum + ms, 0);
+    const [began, before] = [performance.now(), watched()];
+    step(place);
+    others.push(performance.now() - began - (watched() - before));
+  });
+  const { operators, backward, transfers, slots } = spent;
+  // the median: where another process takes the processor for a while, the mean shows that
+  const engine = others.sort((a, b) => a - b)[others.length >> 1];
   const share = (ms: number): number => ms / times.length;
   printResult(times, {
     kernels: kernels.slice(0, 15),
@@ -89,9 +99,10 @@ async function main(): Promise<void> {
         ms: share(transfers.ms),
         count: transfers.count / times.length,
       },
-      { name: "the engine's TypeScript", ms: share(engine) },
+      { name: 'freeing tensors and naming them', ms: share(slots.ms), count: slots.count / times.length },
+      { name: "the engine's TypeScript", ms: engine },
     ],
-    overheadMicroseconds: (1000 * engine) / operators.count,
+    overheadMicroseconds: (1000 * engine * times.length) / operators.count,
   });
 }
 

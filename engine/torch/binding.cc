@@ -2,7 +2,8 @@
 //
 // A tensor is a slot number. `call` converts its arguments by the operator's schema and writes what it made into one shared
 // Int32Array, `meta`, so that a call allocates nothing in JavaScript:
-//   meta[0] = number of results, then a record of 10 numbers a result: slot, ScalarType, rank, sizes (at most 7).
+//   meta[0] = number of results, then a record of 10 numbers a result: slot, ScalarType, rank, sizes (at most 7). Record 0 stays true of
+//   its slot until another is written, or the slot gets another tensor: its slot is then -1.
 // A result that is no tensor has slot -1 and its value in `scalars`, a shared Float64Array, at the result's index.
 // All state belongs to one Node-API instance: jest loads the addon once a test file.
 
@@ -148,14 +149,17 @@ napi_value undefined(napi_env env) {
 
 int32_t store(State* state, at::Tensor tensor) {
   state->live++;
-  if (!state->freeSlots.empty()) {
-    const int32_t slot = state->freeSlots.back();
+  int32_t slot = static_cast<int32_t>(state->slots.size());
+  if (state->freeSlots.empty()) {
+    state->slots.push_back(std::move(tensor));
+  } else {
+    slot = state->freeSlots.back();
     state->freeSlots.pop_back();
     state->slots[slot] = std::move(tensor);
-    return slot;
   }
-  state->slots.push_back(std::move(tensor));
-  return static_cast<int32_t>(state->slots.size() - 1);
+  // record 0 may tell of what the slot held before
+  if (state->meta[1] == slot) state->meta[1] = -1;
+  return slot;
 }
 
 at::Tensor& slotAt(State* state, int64_t slot, const char* what) {

@@ -93,6 +93,8 @@ const RECORD = 10;
 export type Aten = (...args: unknown[]) => Slot;
 
 let binding: Binding | undefined;
+/** The binding's `meta`: a property of it costs a look-up, at every operator. */
+let meta: Int32Array = new Int32Array(1);
 let created: Slot[] | undefined;
 
 /** Loads the compiled addon; once a process (once a test file under jest). */
@@ -101,6 +103,7 @@ export function loadBinding(path: string): Binding {
   // at all costs a third of the speed on an idle machine (docs/LOG.md)
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '20000';
   binding ??= require(path) as Binding;
+  meta = binding.meta;
   return binding;
 }
 
@@ -112,7 +115,7 @@ export function torch(): Binding {
 
 /** The slot of a result that the last call wrote to `meta`. */
 export function resultSlot(index: number): Slot {
-  return torch().meta[1 + index * RECORD] as Slot;
+  return meta[1 + index * RECORD] as Slot;
 }
 
 /** A caller of `aten::name.overload`: the operator is looked up at its first call; the number of its results is given back. */
@@ -128,7 +131,7 @@ function caller(name: string): (args: unknown[]) => number {
       owner = addon;
     }
     addon.call(operator, ...args);
-    return addon.meta[0];
+    return meta[0];
   };
 }
 
@@ -205,9 +208,8 @@ export function scoped<T extends Slot | readonly Slot[] | void>(f: () => T): T {
 
 /** The shape and c10::ScalarType of a slot. */
 export function describe(slot: Slot): { shape: number[]; type: number } {
-  const addon = torch();
-  addon.shape(slot);
-  const meta = addon.meta;
+  // mostly of what the last operator returned, whose record is still there: the binding clears it when the slot gets another tensor
+  if (meta[1] !== slot) torch().shape(slot);
   const rank = meta[3];
   const shape = new Array<number>(rank);
   for (let i = 0; i < rank; i++) shape[i] = meta[4 + i];

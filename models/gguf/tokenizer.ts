@@ -25,7 +25,10 @@ const PIPELINES: Readonly<Record<string, (vocabulary: GgufVocabulary) => Tokeniz
 };
 
 /** Architectures whose SentencePiece tokenizer needs more than its metadata say. */
-const SENTENCE_PIECE_PIPELINES: Readonly<Record<string, (vocabulary: GgufVocabulary) => TokenizerPipeline>> = { gemma3: gemmaPipeline };
+const SENTENCE_PIECE_PIPELINES: Readonly<Record<string, (vocabulary: GgufVocabulary) => TokenizerPipeline>> = {
+  gemma2: gemmaPipeline,
+  gemma3: gemmaPipeline,
+};
 
 /**
  * Builds the Hugging Face tokenizer that a GGUF file's metadata describe; its ids equal those of transformers' own conversion.

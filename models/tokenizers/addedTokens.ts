@@ -1,4 +1,5 @@
 import { UserError } from '../../util/errors';
+import { isTokenId, MOST_TOKENS } from './checkTokenizerJson';
 
 /** A token beside the model's own vocabulary, as tokenizer.json's `added_tokens` lists it. */
 export interface AddedToken {
@@ -89,6 +90,6 @@ function addedFileTokens({ path, tokens }: { path: string; tokens: Json }, isSpe
 }
 
 function checkedId(id: unknown, found: unknown, place: string): number {
-  if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < 2 ** 31) return id;
-  throw new UserError(`${place} has the id ${JSON.stringify(found)}; it must be a whole number of 0 or more`);
+  if (isTokenId(id)) return id;
+  throw new UserError(`${place} has the id ${JSON.stringify(found)}; it must be a whole number from 0 to ${MOST_TOKENS - 1}`);
 }

@@ -1,6 +1,7 @@
 import { UserError } from '../../util/errors';
 import { readJson, readText } from '../../util/files';
 import { lookup } from '../../util/suggest';
+import { isTokenId, MOST_TOKENS } from './checkTokenizerJson';
 import { tokenizerJson } from './tokenizerJson';
 
 type Split = { normalizer: object | null; preTokenizer: (prefixSpace: boolean) => object };
@@ -65,9 +66,9 @@ async function readVocabulary(file: string): Promise<Record<string, number>> {
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new UserError(`${file}: must hold a JSON object: ids by their tokens`);
   for (const [token, id] of Object.entries(json))
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= 2 ** 31)
+    if (!isTokenId(id))
       throw new UserError(
-        `${file}: the token ${JSON.stringify(token)} has the id ${JSON.stringify(id)}; it must be a whole number of 0 or more`,
+        `${file}: the token ${JSON.stringify(token)} has the id ${JSON.stringify(id)}; it must be a whole number from 0 to ${MOST_TOKENS - 1}`,
       );
   return json as Record<string, number>;
 }

@@ -15,8 +15,8 @@ export interface Replacement {
  */
 export function charsmapLookup(map: Uint8Array): (bytes: Uint8Array, start: number, longest: boolean) => Replacement | undefined {
   const view = new DataView(map.buffer, map.byteOffset, map.byteLength);
-  const trieBytes = view.getUint32(0, true);
-  if (trieBytes % 4 !== 0 || trieBytes > map.byteLength - 4)
+  const trieBytes = map.byteLength < 4 ? 0 : view.getUint32(0, true);
+  if (trieBytes === 0 || trieBytes % 4 !== 0 || trieBytes > map.byteLength - 4)
     throw new RangeError(`precompiled_charsmap: ${map.byteLength} bytes hold no trie of ${trieBytes}`);
   const units = new Uint32Array(trieBytes / 4);
   for (let i = 0; i < units.length; i++) units[i] = view.getUint32(4 + 4 * i, true);

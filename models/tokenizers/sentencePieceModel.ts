@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { UserError } from '../../util/errors';
 import { fileError } from '../../util/files';
+import { charsmapLookup } from './charsmap';
 
 /** What is used of SentencePiece's model file (sentencepiece_model.proto). */
 const PROTO = `syntax = "proto2";
@@ -70,6 +71,13 @@ export async function readSentencePieceModel(path: string): Promise<SentencePiec
   } catch (error) {
     throw new UserError(`${path}: not a SentencePiece model: ${(error as Error).message}`);
   }
+  const broken = model.pieces.findIndex(({ piece, score }) => piece === '' || !Number.isFinite(score));
+  if (broken >= 0) {
+    const { piece, score } = model.pieces[broken];
+    throw new UserError(
+      `${path}: piece ${broken} is ${JSON.stringify(piece)} with the score ${score}; it must be text with a finite score`,
+    );
+  }
   // a message that is not there is null here
   const defaults = (name: string) => type.lookupType(name).toObject(type.lookupType(name).create(), { defaults: true });
   const trainer = model.trainer_spec ?? (defaults('Trainer') as Trainer);
@@ -81,6 +89,11 @@ export async function readSentencePieceModel(path: string): Promise<SentencePiec
     throw new UserError(`${path}: treat_whitespace_as_suffix and unescaped spaces cannot be read`);
   if (trainer.unk_id < 0 || trainer.unk_id >= model.pieces.length)
     throw new UserError(`${path}: unk_id is ${trainer.unk_id}; it must be a piece's id below ${model.pieces.length}`);
+  try {
+    if (normalizer.precompiled_charsmap.length > 0) charsmapLookup(normalizer.precompiled_charsmap);
+  } catch (error) {
+    throw new UserError(`${path}: ${(error as Error).message}`);
+  }
   return {
     pieces: model.pieces,
     kind: trainer.model_type,

@@ -4,6 +4,7 @@ import { UserError } from '../../util/errors';
 import { fileHash, readJson, readText } from '../../util/files';
 import { addedTokens, tokenText, type AddedToken } from './addedTokens';
 import { byteLevelFiles } from './byteLevelFiles';
+import { checkTokenizerJson } from './checkTokenizerJson';
 import { sentencePieceFiles } from './sentencePieceFiles';
 import { templateProcessing } from './templateProcessing';
 import { WORD_PIECE_DEFAULTS, wordPieceFiles } from './wordPieceFiles';
@@ -51,9 +52,10 @@ export async function tokenizerFileHashes(folder: string): Promise<string[]> {
  */
 export async function readTokenizerSource(folder: string): Promise<TokenizerSource> {
   const configFile = join(folder, 'tokenizer_config.json');
-  const own = await optionalObject(configFile);
+  const own = checkedConfig(await optionalObject(configFile), configFile);
   // transformers reads the map of older folders only where the config does not declare its tokens itself
-  const map = own.added_tokens_decoder ? {} : await optionalObject(join(folder, 'special_tokens_map.json'));
+  const mapFile = join(folder, 'special_tokens_map.json');
+  const map = own.added_tokens_decoder ? {} : checkedConfig(await optionalObject(mapFile), mapFile);
   const { json, sources, config, encode } = await readVocabulary(folder, { ...own, ...map });
   const idOf = vocabularyIds(json);
   const addedPath = join(folder, 'added_tokens.json');
@@ -62,6 +64,21 @@ export async function readTokenizerSource(folder: string): Promise<TokenizerSour
   const idOfAny = (content: string): number | undefined => tokens.find((token) => token.content === content)?.id ?? idOf(content);
   const whole = { ...json, added_tokens: tokens, post_processor: json.post_processor ?? around(config, idOfAny) };
   return { json: whole, config, file: sources[0], sources, ...(encode && { encode }) };
+}
+
+const NAMED_TOKENS = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
+
+/** Refuses special tokens that are none, which would be taken for tokens that are not given. @throws UserError naming file and field */
+function checkedConfig(config: Json, file: string): Json {
+  for (const name of NAMED_TOKENS) {
+    const value = config[name];
+    if (value !== undefined && value !== null && tokenText(value) === undefined)
+      throw new UserError(`${file}: ${name} is ${JSON.stringify(value)}; it must be text, an object with content, or null`);
+  }
+  const further = config.additional_special_tokens;
+  if (further !== undefined && further !== null && !(Array.isArray(further) && further.every((token) => tokenText(token) !== undefined)))
+    throw new UserError(`${file}: additional_special_tokens is ${JSON.stringify(further)}; it must be a list of tokens`);
+  return config;
 }
 
 /** JSON of an optional file: an object. @throws UserError naming the file */
@@ -123,9 +140,7 @@ async function tokenizerJson(file: string): Promise<Json> {
   } catch (error) {
     throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
   }
-  const parts = json as { model?: { vocab?: unknown } } | null;
-  if (typeof parts?.model?.vocab !== 'object') throw new UserError(`${file}: not a tokenizer that can be read: it has no model.vocab`);
-  return json as Json;
+  return checkTokenizerJson(json, file);
 }
 
 /** What a class puts in where its config says nothing. */

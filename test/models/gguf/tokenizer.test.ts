@@ -47,6 +47,14 @@ test('sentence pieces: the beginning-of-sequence token in front, text comes back
   expect(tokenizer.decode(ids, { skip_special_tokens: true })).toBe('the  catty 日本é z');
 });
 
+test("Gemma 2's tokenizer is Gemma 3's", () => {
+  const gemma2 = build('tinyGemma3.gguf', { 'general.architecture': 'gemma2', 'gemma2.context_length': 64 });
+  expect(gemma2).toEqual(build('tinyGemma3.gguf'));
+  expect(model(gemma2)).not.toEqual(
+    model(build('tinyGemma3.gguf', { 'general.architecture': 'llama', 'llama.context_length': 64, 'tokenizer.ggml.merges': undefined })),
+  );
+});
+
 test('add_bos_token and add_eos_token decide the template', () => {
   const files = build('tinyGemma3.gguf', { 'tokenizer.ggml.add_bos_token': false, 'tokenizer.ggml.add_eos_token': true });
   const { ids } = hf(files).encode('cat');

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { UserError } from '../util/errors';
-import { fileError, readJson, writeAtomic } from '../util/files';
+import { checkWritableFolder, fileError, modelFileIn, readJson, writeAtomic } from '../util/files';
 import { flagName } from '../util/optionIssues';
 import { writtenEvalConfig, type EvalConfig } from './evalConfig';
 import { writePromptsFile } from './promptsFile';
@@ -21,6 +21,7 @@ const DEFAULTS: Readonly<Record<string, unknown>> = { applyChatTemplate: false }
 export async function checkEvalFolder({ output, resume, overwrite, ...config }: EvalConfig): Promise<void> {
   const found = await stat(output).catch(() => undefined);
   if (found && !found.isDirectory()) throw new UserError(`--output ${output} is a file; give a folder`);
+  await checkWritableFolder(output, '--output');
   for (const key of ['model', 'reference', 'fluencyModel', 'prompts', 'parallel', 'pairs'] as const) {
     const inside = config[key] === undefined ? '..' : relative(resolve(output), resolve(config[key]));
     if (overwrite && CONTENTS.some((name) => inside === name || inside.startsWith(`${name}${sep}`)))
@@ -28,11 +29,11 @@ export async function checkEvalFolder({ output, resume, overwrite, ...config }: 
         `--${flagName(key)} ${config[key]} lies in --output ${output}, which --overwrite empties: give another output folder`,
       );
   }
+  if ((await modelFileIn(output)) ?? ['metrics.jsonl', 'checkpoints'].find((name) => existsSync(join(output, name))))
+    throw new UserError(`${output} holds a model or a training run: give another output folder`);
   const held = CONTENTS.find((name) => existsSync(join(output, name)));
   if (held !== undefined && !resume && !overwrite)
     throw new UserError(`${output} already holds an evaluation (${held}): --resume goes on with it, --overwrite deletes it`);
-  if (['model.safetensors', 'metrics.jsonl', 'checkpoints'].some((name) => existsSync(join(output, name))))
-    throw new UserError(`${output} holds a model or a training run: give another output folder`);
 }
 
 /** The chat template's day of the evaluation that this one goes on with, if it wrote one. */

@@ -5,7 +5,7 @@ import { join, relative, sep } from 'node:path';
 import { saveModel } from '../models/saveModel';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
-import { fileError, writeAtomic } from '../util/files';
+import { checkWritableFolder, fileError, modelFileIn, writeAtomic } from '../util/files';
 import { writtenConfig, type RunConfig } from './runConfig';
 
 /** What a run makes in its output folder; anything else there is the user's and left alone. */
@@ -20,6 +20,9 @@ export async function checkRunFolder({ model, adapter, output, resume, overwrite
   }
   const found = await stat(output).catch(() => undefined);
   if (found && !found.isDirectory()) throw new UserError(`--output ${output} is a file; give a folder`);
+  await checkWritableFolder(output, '--output');
+  const modelFile = await modelFileIn(output);
+  if (modelFile !== undefined) throw new UserError(`--output ${output} holds a model (${modelFile}): give another output folder`);
   const held = CONTENTS.find((name) => existsSync(join(output, name)));
   if (held !== undefined && !resume && !overwrite) {
     throw new UserError(`${output} already holds a run (${held}): --resume goes on with it, --overwrite deletes it`);

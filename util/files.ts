@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { UserError } from './errors';
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -54,6 +54,33 @@ export async function writeAtomic(path: string, data: string | Uint8Array): Prom
     await rm(temporary, { force: true });
     throw fileError(error, 'write', path);
   }
+}
+
+/**
+ * Refuses a folder that cannot be made or written to, before hours are spent on what would go there.
+ * @param option the flag that names it, for the message
+ * @throws UserError
+ */
+export async function checkWritableFolder(folder: string, option: string): Promise<void> {
+  let there = resolve(folder);
+  let found = await stat(there).catch(() => undefined);
+  while (!found && dirname(there) !== there) {
+    there = dirname(there);
+    found = await stat(there).catch(() => undefined);
+  }
+  if (found && !found.isDirectory())
+    throw new UserError(`${option} ${folder} cannot be a folder: ${there === resolve(folder) ? 'it' : there} is a file; give a folder`);
+  try {
+    await access(there, constants.W_OK);
+  } catch (error) {
+    throw fileError(error, `write to ${option} ${folder}:`, there);
+  }
+}
+
+/** A model's file, if a folder holds one at its top: overwriting there would take its config.json. */
+export async function modelFileIn(folder: string): Promise<string | undefined> {
+  const names: string[] = await readdir(folder).catch(() => []);
+  return names.find((name) => /\.(safetensors|bin)(\.index\.json)?$|^adapter_config\.json$/.test(name));
 }
 
 /** sha256 of a list of strings and bytes, as hex. Parts are length-prefixed, so that no two lists collide. */

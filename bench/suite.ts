@@ -69,6 +69,8 @@ function compared(
 export function comparisons(group: Group, { gpu, quick, device, pairs, gguf, model, texts }: SuiteOptions): Comparison[] {
   const shapeOptions = ({ name: _name, ...shape }: Shape): Base => ({ device, precision: gpu ? 'bf16' : 'float32', pairs, ...shape });
   const runs = quick ? { runs: 3, warmup: 1 } : { runs: gpu ? 20 : 10, warmup: 3 };
+  // pieces of some milliseconds
+  const many = quick ? runs : { runs: 40, warmup: 5 };
   const few = quick ? { runs: 2, warmup: 1 } : { runs: 4, warmup: 1 };
   const main = quick ? TINY : gpu ? MGPT : SMALL;
   const batch = quick ? 2 : gpu ? 32 : 8;
@@ -116,7 +118,7 @@ export function comparisons(group: Group, { gpu, quick, device, pairs, gguf, mod
         compared(
           `${rows} tokens, ${main.vocabulary} words, ${main.width} wide, with gradients`,
           'tensorOps',
-          { ...shapeOptions(main), op: 'logProbs', rows, ...runs },
+          { ...shapeOptions(main), op: 'logProbs', rows, ...many },
           [['PyTorch']],
         ),
       ];
@@ -126,13 +128,13 @@ export function comparisons(group: Group, { gpu, quick, device, pairs, gguf, mod
         compared(
           `${batch} pairs, ${main.heads} heads, ${main.width / main.heads} wide, with gradients`,
           'tensorOps',
-          { ...shapeOptions(main), op: 'attention', batch, ...runs },
+          { ...shapeOptions(main), op: 'attention', batch, ...many },
           [['PyTorch, padded']],
         ),
       ];
     case 'optimizer':
       return [
-        compared(`${main.name}: clipping and RMSProp`, 'tensorOps', { ...shapeOptions(main), op: 'optimizer', ...runs }, [
+        compared(`${main.name}: clipping and RMSProp`, 'tensorOps', { ...shapeOptions(main), op: 'optimizer', ...many }, [
           ['PyTorch, foreach'],
         ]),
       ];

@@ -1,3 +1,5 @@
+import { spinCount } from './spinCount';
+
 /** A tensor in libtorch: a number that the binding knows. A slot is freed once, by whoever owns it. */
 export type Slot = number & { readonly __slot: true };
 
@@ -99,9 +101,8 @@ let created: Slot[] | undefined;
 
 /** Loads the compiled addon; once a process (once a test file under jest). */
 export function loadBinding(path: string): Binding {
-  // OpenMP's threads spin for long after every operation: beside another busy process that costs 30 times the work, and not to spin
-  // at all costs a third of the speed on an idle machine (docs/LOG.md)
-  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '20000';
+  // by default OpenMP's threads spin for long after every operation: beside another busy process that costs 30 times the work
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= String(spinCount());
   binding ??= require(path) as Binding;
   meta = binding.meta;
   return binding;

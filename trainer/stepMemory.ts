@@ -23,6 +23,9 @@ export interface StepMemory {
 /** Holes that the heap has where tensors come and go, as a share of those: docs/LOG.md. */
 const HOLES = 0.15;
 
+/** What a run's first steps take on CPUs whatever the model: docs/LOG.md. */
+const STEADY = 50e6;
+
 /** Memory of a training step on the torch engine, weights, gradients and state exactly, the rest by what its kernels save. */
 export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemory {
   const { parameters, trained, adapter, magnitudes, vocabulary } = shape;
@@ -36,25 +39,28 @@ export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemor
   const optimizer = 4 * trained * stateKinds(options).length;
   const activations = bytes * activationCount(shape, options);
   const chunk = Math.min(shape.targets, Math.max(1, Math.floor(LOGITS_AT_ONCE / vocabulary)));
-  const logProbs = 4 * chunk * vocabulary;
+  // CPUs keep the logits alone, and go through them in pieces
+  const logProbs = options.device === 'cpu' && bytes === 4 ? 0 : 4 * chunk * vocabulary;
   const logits = logProbs + bytes * chunk * vocabulary;
   // the head's gradient is made first, while all activations are there
   const headGradient = options.loraRank === undefined ? bytes * shape.headWeights : 0;
-  const starts = activations + Math.max(logits, logProbs + headGradient) + accumulated;
+  const starts = activations + Math.max(logits, (logProbs || logits) + headGradient) + accumulated;
   const ends = gradients + activations / (shape.layers + 1);
-  const peak = weights + optimizer + Math.max((1 + HOLES) * starts, ends) + tile;
+  const reused = Math.max((1 + HOLES) * starts, ends);
+  // a CPU's heap keeps the activations' holes, which gradients do not fit
+  const peak =
+    weights + optimizer + tile + (options.device.startsWith('cuda') ? reused : Math.max(reused, gradients + activations + STEADY));
   return { weights, tile, gradients, optimizer, activations, logits, peak };
 }
 
 /** Numbers that the forward pass keeps. */
 function activationCount(shape: StepShape, { loraRank = 0, recompute }: EstimateConfig): number {
-  const { rows, width, queryWidth, keyWidth, innerWidth, isGated, norms, segments, longest } = shape;
+  const { rows, width, queryWidth, keyWidth, innerWidth, isGated, norms } = shape;
   // each norm keeps what it norms; linear layers keep their inputs, which those of one place share
   const norm = rows * width * norms;
   const inputs = rows * (width + queryWidth + (norms > 1 ? width : 0) + innerWidth);
-  // queries, keys, values and the result, each segment padded to the longest; one key head for all is not copied
-  const repeated = keyWidth === queryWidth || keyWidth * 2 > queryWidth ? queryWidth : Math.max(keyWidth, queryWidth);
-  const attention = segments * longest * (2 * queryWidth + 2 * repeated);
+  // queries, keys, values and the result, a shared prompt's once (bf16 on CPUs and ALiBi pad each segment: more, where lengths differ)
+  const attention = rows * (2 * queryWidth + 2 * keyWidth);
   // a gated layer keeps gate, activation and up, any other its activation's input
   const inner = rows * innerWidth * (isGated ? 3 : 1);
   // LoRA keeps the low-rank inputs of about seven layers

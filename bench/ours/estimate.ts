@@ -46,7 +46,15 @@ async function main(): Promise<void> {
   if (!onGpu) writeFileSync('/proc/self/clear_refs', '5');
   const { times, model } = await steps(options);
   const peak = onGpu ? currentEngine().peakMemory!() : status('VmHWM') - before;
-  const wanted = { batchSize: batch, promptTokens: prompt, completionTokens: completion, precision, optimizer, device: options.device, measure: true };
+  const wanted = {
+    batchSize: batch,
+    promptTokens: prompt,
+    completionTokens: completion,
+    precision,
+    optimizer,
+    device: options.device,
+    measure: true,
+  };
   const config = resolveEstimateConfig({ model: 'bench', ...wanted });
   const shape = stepShape(model.architecture, model.config, config);
   const memory = stepMemory(shape, config);

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { packageRoot } from '../util/packageRoot';
 import type { Printed } from './ours/program';
 import type { Program } from './suite';
@@ -32,7 +32,8 @@ export async function runProgram(side: 'ours' | 'peers', program: Program): Prom
 /** Why a program gave no figures, in one line. */
 export function reasonOf(command: string, code: number | string, errors: string): string {
   const absent = /ModuleNotFoundError: No module named '([^'.]+)/.exec(errors)?.[1];
-  if (absent !== undefined) return `${command} has no ${absent}`;
+  // the name alone: what is written is read on other machines
+  if (absent !== undefined) return `${basename(command)} has no ${absent}`;
   if (code === 'ENOENT') return `there is no ${command}`;
   const lines = errors.trim().split('\n');
   const told = lines.findLast((line) => /^(\w*Error|error)\b/.test(line)) ?? lines.at(-1) ?? '';

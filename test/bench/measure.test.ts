@@ -40,6 +40,7 @@ test('minimum and median of odd and even counts', () => {
 
 test('why a program gave no figures', () => {
   expect(reasonOf('python3', 1, "Traceback\nModuleNotFoundError: No module named 'trl.trainer'")).toBe('python3 has no trl');
+  expect(reasonOf('/opt/venv/bin/python', 1, "ModuleNotFoundError: No module named 'trl'")).toBe('python has no trl');
   expect(reasonOf('python9', 'ENOENT', '')).toBe('there is no python9');
   expect(reasonOf('node', 1, 'error: the file is gone\n  at x')).toBe('ended with 1: error: the file is gone');
 });

@@ -7,7 +7,7 @@ import { baseFolder } from './adapters/adapterFolder';
 import { jinja, type JinjaEnvironment, type JinjaProgram } from './jinja';
 import { strftime } from './strftime';
 import { tokenText } from './tokenizers/addedTokens';
-import { optionalObject, readTokenizerSource } from './tokenizers/tokenizerSource';
+import { NAMED_TOKENS, optionalObject, readTokenizerSource } from './tokenizers/tokenizerSource';
 
 /** One turn of a conversation. `content` is text, or a list of parts where the template takes such; other fields go to the template as they are. */
 export interface Message {
@@ -36,9 +36,6 @@ export const CHAT_TEMPLATE_FILES = ['chat_template.jinja', 'chat_template.json']
 /** Holds `NAME.jinja`, templates beside the default one. */
 export const NAMED_TEMPLATES_FOLDER = 'additional_chat_templates';
 
-/** Special tokens that a template sees, as transformers names them. */
-const TOKEN_VARIABLES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
-
 /**
  * Loads a model folder's chat template: chat_template.jinja, else tokenizer_config.json's `chat_template` (text, or a list of named
  * ones), else chat_template.json. An adapter's own comes before its base model's. Rendered as transformers does it: first newline after a block and
@@ -48,7 +45,7 @@ const TOKEN_VARIABLES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pa
  */
 export async function loadChatTemplate(named: string, now = new Date()): Promise<ChatTemplate> {
   const base = await baseFolder(named);
-  const found = (await findTemplates(named)) ?? (base === named ? undefined : await findTemplates(base));
+  const found = await ownOrBaseTemplates(named, base);
   if (!found)
     throw new UserError(
       `${base}: has no chat template, which conversations (and --apply-chat-template) need: put one into chat_template.jinja, or chat_template in tokenizer_config.json`,
@@ -59,7 +56,7 @@ export async function loadChatTemplate(named: string, now = new Date()): Promise
   );
   const { config } = await readTokenizerSource(base);
   const tokens = Object.fromEntries(
-    TOKEN_VARIABLES.map((name) => [name, tokenText(config[name])] as const).filter(([, text]) => text !== undefined),
+    NAMED_TOKENS.map((name) => [name, tokenText(config[name])] as const).filter(([, text]) => text !== undefined),
   );
   return {
     render(messages, { generationPrompt = false, tools, variables } = {}) {
@@ -80,8 +77,7 @@ export async function loadChatTemplate(named: string, now = new Date()): Promise
 
 /** Whether a model folder's chat template asks for the date (`strftime_now`); false where there is none. @throws UserError for a damaged file */
 export async function templateReadsDate(named: string): Promise<boolean> {
-  const base = await baseFolder(named);
-  const found = (await findTemplates(named)) ?? (base === named ? undefined : await findTemplates(base));
+  const found = await ownOrBaseTemplates(named, await baseFolder(named));
   return found !== undefined && [...found.templates.values()].some((text) => text.includes('strftime_now'));
 }
 
@@ -122,6 +118,10 @@ function plainMessage(message: Message): Record<string, unknown> {
 interface FoundTemplates {
   templates: Map<string, string>;
   file: string;
+}
+
+async function ownOrBaseTemplates(named: string, base: string): Promise<FoundTemplates | undefined> {
+  return (await findTemplates(named)) ?? (base === named ? undefined : await findTemplates(base));
 }
 
 async function findTemplates(folder: string): Promise<FoundTemplates | undefined> {

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../util/errors';
-import { fileError, readText } from '../util/files';
+import { fileError, parseJson, readText } from '../util/files';
 import { baseFolder } from './adapters/adapterFolder';
 import { text } from './configFields';
 import { architectureFor } from './registry';
@@ -49,12 +49,7 @@ export async function readConfig(named: string, tasks: readonly ModelTask[] = ['
 /** A config.json parsed by its architecture. @throws UserError as `readConfig` */
 export async function readConfigFile(file: string, tasks: readonly ModelTask[] = ['language']): Promise<ParsedConfig> {
   const configText = await readText(file);
-  let json: unknown;
-  try {
-    json = JSON.parse(configText);
-  } catch (error) {
-    throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
-  }
+  const json = parseJson(configText, file);
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new UserError(`${file}: must hold a JSON object`);
   const rawConfig = json as Record<string, unknown>;
   const architecture = architectureFor(text({ json: rawConfig, file }, 'model_type'), file);

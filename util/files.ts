@@ -35,7 +35,11 @@ export async function readText(path: string): Promise<string> {
 
 /** Parses a JSON file. @throws UserError naming the file and what is wrong */
 export async function readJson(path: string): Promise<unknown> {
-  const text = await readText(path);
+  return parseJson(await readText(path), path);
+}
+
+/** Parses the JSON that a file holds. @throws UserError naming the file and what is wrong */
+export function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../util/errors';
-import { fileHash, readJson, readText } from '../../util/files';
+import { fileHash, readJson } from '../../util/files';
 import { addedTokens, tokenText, type AddedToken } from './addedTokens';
 import { byteLevelFiles } from './byteLevelFiles';
 import { checkTokenizerJson } from './checkTokenizerJson';
@@ -66,7 +66,8 @@ export async function readTokenizerSource(folder: string): Promise<TokenizerSour
   return { json: whole, config, file: sources[0], sources, ...(encode && { encode }) };
 }
 
-const NAMED_TOKENS = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
+/** Special tokens by the names that transformers gives them. */
+export const NAMED_TOKENS = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
 
 /** Refuses special tokens that are none, which would be taken for tokens that are not given. @throws UserError naming file and field */
 function checkedConfig(config: Json, file: string): Json {
@@ -101,7 +102,7 @@ async function readVocabulary(folder: string, config: Json): Promise<Vocabulary>
   if (existsSync(whole)) {
     // a tokenizer.json has its template; transformers heeds no add_bos_token beside it
     return {
-      json: { ...(await tokenizerJson(whole)) },
+      json: checkTokenizerJson(await readJson(whole), whole),
       sources: [whole],
       config: { ...config, add_bos_token: false, add_eos_token: false },
     };
@@ -130,17 +131,6 @@ async function readVocabulary(folder: string, config: Json): Promise<Vocabulary>
   }
   const allowed = ['tokenizer.json', 'vocab.json with merges.txt', 'vocab.txt', ...SENTENCE_PIECE_FILES].join(', ');
   throw new UserError(`${folder}: holds no tokenizer; it must hold one of ${allowed}`);
-}
-
-async function tokenizerJson(file: string): Promise<Json> {
-  const text = await readText(file);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new UserError(`${file}: not valid JSON: ${(error as Error).message}`);
-  }
-  return checkTokenizerJson(json, file);
 }
 
 /** What a class puts in where its config says nothing. */

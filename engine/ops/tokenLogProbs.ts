@@ -32,18 +32,27 @@ export const LOGITS_AT_ONCE = 2 ** 27;
 /** As `tokenLogProbs`, chunk size given; the fused operation behind it. */
 export const chunkedLogProbs = fused(
   'chunkedLogProbs',
-  (hidden: tf.Tensor2D, head: tf.Tensor2D, targets: tf.Tensor1D, options: HeadOptions, chunkRows: number): tf.Tensor1D => {
-    const rows = hidden.shape[0];
-    const chunk = (h: tf.Tensor2D, w: tf.Tensor2D, t: tf.Tensor1D) => selectedLogProbs(logits(h, w, options), t);
-    if (rows <= chunkRows) return chunk(hidden, head, targets);
-    const starts = Array.from({ length: Math.ceil(rows / chunkRows) }, (_, i) => i * chunkRows);
-    // all slices before all chunks: the engine then pushes the chunks' gradients back through the model once, together
-    const parts = starts.map((start) => tf.slice(hidden, [start, 0], [Math.min(chunkRows, rows - start), hidden.shape[1]]));
-    return tf.concat(
-      starts.map((start, i) => currentEngine().recomputed(chunk, [parts[i], head, tf.slice(targets, [start], [parts[i].shape[0]])])),
-    );
-  },
+  (hidden: tf.Tensor2D, head: tf.Tensor2D, targets: tf.Tensor1D, options: HeadOptions, chunkRows: number): tf.Tensor1D =>
+    inChunks(hidden, targets, chunkRows, (h, t, w) => selectedLogProbs(logits(h, w, options), t), head),
 );
+
+/** f over chunks of rows, each computed again in the backward pass where there are several. @param shared tensors that every chunk reads */
+function inChunks<S extends tf.Tensor[]>(
+  hidden: tf.Tensor2D,
+  targets: tf.Tensor1D,
+  chunkRows: number,
+  f: (hidden: tf.Tensor2D, targets: tf.Tensor1D, ...shared: S) => tf.Tensor1D,
+  ...shared: S
+): tf.Tensor1D {
+  const rows = hidden.shape[0];
+  if (rows <= chunkRows) return f(hidden, targets, ...shared);
+  const starts = Array.from({ length: Math.ceil(rows / chunkRows) }, (_, i) => i * chunkRows);
+  // all slices before all chunks: the engine then pushes the chunks' gradients back through the model once, together
+  const parts = starts.map((start) => tf.slice(hidden, [start, 0], [Math.min(chunkRows, rows - start), hidden.shape[1]]));
+  return tf.concat(
+    starts.map((start, i) => currentEngine().recomputed(f, [parts[i], tf.slice(targets, [start], [parts[i].shape[0]]), ...shared])),
+  );
+}
 
 /**
  * The log-probability of each target under its row's next-token distribution, without ever holding more logits than a chunk:
@@ -58,24 +67,7 @@ export function tokenLogProbs(
   options: HeadOptions = {},
   chunkRows = Math.max(1, Math.floor(LOGITS_AT_ONCE / head.shape[0])),
 ): tf.Tensor1D {
-  if (patchOf(head)?.linear) return patchedLogProbs(hidden, head, targets, options, chunkRows);
+  // what is patched onto the head is found by the tensor: no chunk may be given another for it
+  if (patchOf(head)?.linear) return inChunks(hidden, targets, chunkRows, (h, t) => selectedLogProbs(logits(h, head, options), t));
   return chunkedLogProbs(hidden, head, targets, options, chunkRows);
-}
-
-/** As `chunkedLogProbs`, through what is patched onto the head: found by the tensor, so that no chunk may be given another for it. */
-function patchedLogProbs(
-  hidden: tf.Tensor2D,
-  head: tf.Tensor2D,
-  targets: tf.Tensor1D,
-  options: HeadOptions,
-  chunkRows: number,
-): tf.Tensor1D {
-  const rows = hidden.shape[0];
-  const chunk = (h: tf.Tensor2D, t: tf.Tensor1D) => selectedLogProbs(logits(h, head, options), t);
-  if (rows <= chunkRows) return chunk(hidden, targets);
-  const starts = Array.from({ length: Math.ceil(rows / chunkRows) }, (_, i) => i * chunkRows);
-  const parts = starts.map((start) => tf.slice(hidden, [start, 0], [Math.min(chunkRows, rows - start), hidden.shape[1]]));
-  return tf.concat(
-    starts.map((start, i) => currentEngine().recomputed(chunk, [parts[i], tf.slice(targets, [start], [parts[i].shape[0]])])),
-  );
 }

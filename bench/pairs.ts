@@ -39,10 +39,7 @@ const TEXTS = 256;
 /** Writes ParaDetox's first pairs, [prompt, chosen, rejected] as texts, where programs of both languages read them. */
 export async function writeTexts(path: string): Promise<void> {
   const { pairs } = await readPairs(join(packageRoot(), 'examples/cross-lingual-detox/data/paradetox.tsv'));
-  writeFileSync(
-    path,
-    JSON.stringify(pairs.slice(0, TEXTS).flatMap((pair) => ('rejected' in pair ? [[pair.prompt, pair.chosen, pair.rejected]] : []))),
-  );
+  writeFileSync(path, JSON.stringify(pairs.slice(0, TEXTS).map(({ prompt, chosen, rejected }) => [prompt, chosen, rejected])));
 }
 
 /** Pairs of such a file in the tokens of a model's folder. */

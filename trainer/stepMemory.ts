@@ -40,11 +40,12 @@ export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemor
   const activations = bytes * activationCount(shape, options);
   const chunk = Math.min(shape.targets, Math.max(1, Math.floor(LOGITS_AT_ONCE / vocabulary)));
   // CPUs keep the logits alone, and go through them in pieces
-  const logProbs = options.device === 'cpu' && bytes === 4 ? 0 : 4 * chunk * vocabulary;
-  const logits = logProbs + bytes * chunk * vocabulary;
+  const raw = bytes * chunk * vocabulary;
+  const logProbs = options.device === 'cpu' && bytes === 4 ? undefined : 4 * chunk * vocabulary;
+  const logits = raw + (logProbs ?? 0);
   // the head's gradient is made first, while all activations are there
   const headGradient = options.loraRank === undefined ? bytes * shape.headWeights : 0;
-  const starts = activations + Math.max(logits, (logProbs || logits) + headGradient) + accumulated;
+  const starts = activations + Math.max(logits, (logProbs ?? raw) + headGradient) + accumulated;
   const ends = gradients + activations / (shape.layers + 1);
   const reused = Math.max((1 + HOLES) * starts, ends);
   // a CPU's heap keeps the activations' holes, which gradients do not fit

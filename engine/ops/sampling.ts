@@ -50,8 +50,8 @@ export function sampleTopP(
     Int32Array.from(result, (_, n) => rowOf(n)),
     options,
   );
-  if (!tokens) checkFinite(NaN);
-  return tokens ?? result;
+  if (!tokens) throw notFinite();
+  return tokens;
 }
 
 /**
@@ -124,8 +124,11 @@ function eachOf(logits: tf.Tensor2D, { temperature, topP }: SamplingOptions, vis
 
 /** Probabilities of a broken model are NaN, all of a row's. */
 function checkFinite(value: number): void {
-  if (Number.isNaN(value))
-    throw new UserError('the model gives logits that are not finite: its weights are damaged or training has diverged');
+  if (Number.isNaN(value)) throw notFinite();
+}
+
+function notFinite(): UserError {
+  return new UserError('the model gives logits that are not finite: its weights are damaged or training has diverged');
 }
 
 /** Finds what it can among the `level` blocks with the largest maxima. @returns the rows that need more */

@@ -25,6 +25,7 @@ export const trainGroups: HelpGroups = {
     'loraAlpha',
     'loraTargets',
     'loraModulesToSave',
+    'loraEnsureWeightTying',
     'loraDropout',
     'rslora',
     'loraDora',

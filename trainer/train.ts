@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
-import { completionLengths, packPairs } from '../datasets/pack';
 import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import { namedMetrics } from '../losses/metrics';
@@ -9,7 +8,8 @@ import type { Progress } from '../util/progress';
 import type { BatchPlan } from './batchPlan';
 import type { MetricsLine } from './metricsLog';
 import { scheduleFactor, warmupLength } from './schedule';
-import { trainStep, type StepBatch, type StepContext, type StepResult } from './trainStep';
+import { stepBatch, type StepBatch } from './stepInputs';
+import { trainStep, type StepContext, type StepResult } from './trainStep';
 
 /** Where a run stands: all that it needs beside weights, optimizer state and config to go on. */
 export interface TrainState {
@@ -64,11 +64,7 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
   const engine = currentEngine();
   const queued = engine.device.startsWith('cuda');
   const warmup = warmupLength(config, plan.totalSteps);
-  const prepare = (place: number): StepBatch[] =>
-    plan.batches(place).map((indices) => {
-      const members = indices.map((i) => pairs[i]);
-      return { indices, packed: packPairs(members), lengths: completionLengths(members) };
-    });
+  const prepare = (place: number): StepBatch[] => plan.batches(place).map((indices) => stepBatch(pairs, indices));
   let next: StepBatch[] | undefined;
   run.progress({ stage: 'training', done: step, total: plan.totalSteps });
   while (step < plan.totalSteps && !run.shouldStop()) {

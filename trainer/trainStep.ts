@@ -1,17 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { PackedBatch } from '../datasets/types';
-import { currentEngine, type LossOutput } from '../engine/engine';
+import { currentEngine } from '../engine/engine';
 import { accumulateGradients, globalNorm } from '../engine/ops/updates';
-import { pairMetrics } from '../losses/metrics';
-import type { CompletionLengths, PreferenceLoss } from '../losses/types';
+import type { PreferenceLoss } from '../losses/types';
 import { trainedWeights } from '../models/adapters/attachAdapter';
 import { withDropout } from '../models/adapters/adapterDropout';
-import { completionLogProbs } from '../models/packedForward';
 import type { Model } from '../models/types';
 import { seedFrom } from '../util/random';
 import type { Optimizer } from './optimizer';
 import type { ReferenceLogProbs } from './referenceLogProbs';
 import type { RunConfig } from './runConfig';
+import { stepLoss, uploadStep, type StepBatch } from './stepInputs';
 
 /** What every step of a run uses. */
 export interface StepContext {
@@ -21,14 +19,6 @@ export interface StepContext {
   reference: ReferenceLogProbs;
   optimizer: Optimizer;
   loss: PreferenceLoss;
-}
-
-/** A batch ready for the engine. */
-export interface StepBatch {
-  /** Which pairs it holds. */
-  indices: readonly number[];
-  packed: PackedBatch;
-  lengths: CompletionLengths;
 }
 
 /** What a step leaves on the device; the caller reads and frees it. */
@@ -52,21 +42,14 @@ export function trainStep(
   step: number,
 ): StepResult {
   const weights = Object.values(trainedWeights(model));
-  const { beta, labelSmoothing } = config;
   return tf.tidy(() => {
     let grads: tf.Tensor[] | undefined;
-    const rows = batches.map(({ indices, packed, lengths }, place) => {
-      const side = (values: Float32Array): tf.Tensor1D => tf.tensor1d(Float32Array.from(indices, (i) => values[i]));
+    const rows = batches.map((batch, place) => {
       const [metrics, ...sums] = tf.tidy(() => {
-        const compute = (): LossOutput => {
-          const policy = completionLogProbs(model, packed, config.recompute === 'blocks');
-          const sides = { chosen: side(reference.chosen), rejected: side(reference.rejected) };
-          const result = loss.compute(policy, sides, { beta, labelSmoothing, lengths });
-          return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
-        };
+        const inputs = uploadStep(model, batch, reference);
         // a resumed run draws what it would have drawn
         const seed = seedFrom(config.seed, 'dropout', step, place);
-        const result = withDropout(model, seed, () => currentEngine().valueAndGrads(compute, weights));
+        const result = withDropout(model, seed, () => currentEngine().valueAndGrads(() => stepLoss(model, loss, config, inputs), weights));
         const sums = batches.length === 1 ? result.grads : accumulateGradients(grads, result.grads, 1 / batches.length);
         return [result.aux.metrics, ...sums];
       });

@@ -7,7 +7,6 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs-core';
-import { completionLengths, packPairs } from '../../datasets/pack';
 import type { TokenizedPair } from '../../datasets/types';
 import { currentEngine } from '../../engine/engine';
 import { sigmoid } from '../../losses/sigmoid';
@@ -20,6 +19,7 @@ import { resolveRunConfig } from '../../trainer/runConfig';
 import { stepMemory } from '../../trainer/stepMemory';
 import { stepShape } from '../../trainer/stepShape';
 import { stepSeconds, stepWork } from '../../trainer/stepTime';
+import { stepBatch } from '../../trainer/stepInputs';
 import { trainStep } from '../../trainer/trainStep';
 import { randomStream } from '../../util/random';
 import { startProgram, timed, type Common } from './program';
@@ -82,7 +82,7 @@ async function steps(options: Options): Promise<{ times: number[]; model: Model 
   const run = await resolveRunConfig({ model: 'bench', train: 'bench', output: 'bench', optimizer: name });
   const optimizer = await createOptimizer(run, model.weights);
   const context = { config: run, model, reference: { chosen: zeros, rejected: zeros }, optimizer, loss: sigmoid };
-  const step = { indices: [...pairs.keys()], packed: packPairs(pairs), lengths: completionLengths(pairs) };
+  const step = stepBatch(pairs, [...pairs.keys()]);
   const times = await timed(options, (place) => {
     const { metrics, norm } = trainStep(context, [step], 1e-6, place + 1);
     norm.dataSync();

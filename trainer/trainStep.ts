@@ -19,6 +19,7 @@ export interface StepContext {
   reference: ReferenceLogProbs;
   optimizer: Optimizer;
   loss: PreferenceLoss;
+  gradients: BatchGradients;
 }
 
 /** What a step leaves on the device; the caller reads and frees it. */
@@ -46,7 +47,6 @@ export function trainStep(
     let grads: tf.Tensor[] | undefined;
     const rows = batches.map((batch, place) => {
       const [metrics, ...sums] = tf.tidy(() => {
-        const inputs = uploadStep(model, batch, reference);
         // a resumed run draws what it would have drawn
         const seed = seedFrom(config.seed, 'dropout', step, place);
         const result = withDropout(model, seed, () => currentEngine().valueAndGrads(() => stepLoss(model, loss, config, inputs), weights));

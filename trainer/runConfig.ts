@@ -27,6 +27,12 @@ export const runConfigSchema = z.strictObject({
     'preference pairs to train on: JSONL, JSON, CSV, TSV or Parquet with prompt, chosen, rejected, or owner/name[:split] on the hub',
   ),
   eval: path.optional().describe('preference pairs to evaluate on, likewise'),
+  evalFraction: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("share of --train's pairs, drawn by the seed, that is held back to evaluate on in place of --eval; 0: none"),
   applyChatTemplate: z
     .boolean()
     .default(false)
@@ -111,7 +117,12 @@ export const runConfigSchema = z.strictObject({
     .default('5GB')
     .describe('largest file of saved weights: a larger model goes into several, with an index'),
   logEverySteps: count.default(1).describe('steps between lines of metrics.jsonl, each the mean over those steps'),
-  seed: z.int().min(0).max(0xffffffff).default(0).describe("seed of the order of the pairs and of an adapter's first values and dropout"),
+  seed: z
+    .int()
+    .min(0)
+    .max(0xffffffff)
+    .default(0)
+    .describe("seed of the order of the pairs, of those held back, and of an adapter's first values and dropout"),
   ...engineOptions('tokenised data and reference log-probabilities'),
   resume: z.boolean().default(false).describe("go on from the output folder's last checkpoint, if there is one"),
   overwrite: z.boolean().default(false).describe('replace the run that the output folder holds'),
@@ -166,6 +177,10 @@ function refuseContradictions(config: RunConfig): void {
     throw new UserError(`--label-smoothing is ${labelSmoothing}: it belongs to ${SMOOTHED.join(', ')}, and --loss is ${loss}`);
   if (labelSmoothing === 0 && loss === 'exo_pair')
     throw new UserError('--loss exo_pair needs a --label-smoothing of more than 0; its paper recommends 1e-3');
+  if (config.eval !== undefined && config.evalFraction > 0)
+    throw new UserError(
+      `--eval-fraction ${config.evalFraction} holds back pairs to evaluate on, and --eval ${config.eval} gives them: give one of them`,
+    );
   if (warmupSteps > 0 && warmupRatio > 0)
     throw new UserError(`--warmup-steps is ${warmupSteps} and --warmup-ratio ${warmupRatio}: give one of them`);
 }

@@ -1,24 +1,19 @@
 import { join } from 'node:path';
-import { readPairs } from '../datasets/readPairs';
-import { tokenizePairs } from '../datasets/tokenizePairs';
-import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel } from '../models/loadModel';
-import { readConfig } from '../models/readConfig';
 import { templateDay } from '../models/templateDay';
 import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
-import { contentHash } from '../util/files';
 import type { Progress } from '../util/progress';
-import { batchPlan, pairsInUse, type BatchPlan } from './batchPlan';
+import { batchPlan, type BatchPlan } from './batchPlan';
 import { lastCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint';
 import { evaluate } from './evaluate';
 import { quantizationOf } from './loraOptions';
 import { openMetricsLog } from './metricsLog';
 import type { Optimizer } from './optimizer';
-import { referenceLogProbs } from './referenceLogProbs';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
+import { pairsHash, readData, runReferences } from './runData';
 import { checkRunFolder, prepareRunFolder, saveFinalModel } from './runFolder';
 import { warmupLength } from './schedule';
 import { checkAdapter, startingModel, startingPoint } from './startingPoint';
@@ -77,7 +72,8 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
   const named = { ...given, chatTemplateDate: await templateDay(folder, day, host.say) };
   const config = { ...named, model: folder };
   await checkAdapter(config);
-  const { pairs, evalPairs } = await readData(config, host);
+  const data = await readData(config, host);
+  const { pairs, evalPairs } = data;
   const plan = batchPlan(pairs.length, config);
   const base = await loadModel(
     config.model,
@@ -90,9 +86,9 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
   try {
     if (checkpoint) checkSameRun(named, checkpoint, origin);
     const options = { cacheFolder: config.cache, batchSize: config.batchSize, shouldStop: host.shouldStop };
-    const reference = await referenceLogProbs(base, pairs, pairsInUse(plan), options, host.progress);
-    const evalReference = evalPairs && (await referenceLogProbs(base, evalPairs, [...evalPairs.keys()], options, host.progress));
-    if (!reference || (evalPairs && !evalReference)) return { step: 0, totalSteps: plan.totalSteps };
+    const references = await runReferences(base, data, plan, options, host.progress);
+    if (!references) return { step: 0, totalSteps: plan.totalSteps };
+    const { reference, evalReference } = references;
     ({ model, optimizer } = await startingPoint(named.model, config, base, checkpoint, host));
     const start: TrainState = checkpoint?.state ?? { step: 0, numTokens: 0, window: [] };
     await prepareRunFolder(named, checkpoint !== undefined);
@@ -119,29 +115,6 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
     disposeModel(model);
     optimizer?.dispose();
   }
-}
-
-async function readData(config: RunConfig, host: RunHost): Promise<{ pairs: TokenizedPair[]; evalPairs?: TokenizedPair[] }> {
-  const { maxPositions } = (await readConfig(config.model)).config;
-  const read = async (source: string): Promise<TokenizedPair[]> => {
-    const { pairs, notes } = await readPairs(source, host.progress);
-    for (const note of notes) host.say(note);
-    const { applyChatTemplate, maxLength } = config;
-    const where = { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source };
-    const options = { ...where, applyChatTemplate, templateDay: config.chatTemplateDate, maxLength, say: host.say };
-    return tokenizePairs(pairs, options, host.progress);
-  };
-  const pairs = await read(config.train);
-  host.say(`${pairs.length} pairs to train on from ${config.train}`);
-  if (config.eval === undefined) return { pairs };
-  const evalPairs = await read(config.eval);
-  host.say(`${evalPairs.length} pairs to evaluate on from ${config.eval}`);
-  return { pairs, evalPairs };
-}
-
-function pairsHash(pairs: readonly TokenizedPair[]): string {
-  const bytes = (ids: Int32Array): Uint8Array => new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
-  return contentHash(...pairs.flatMap((pair) => [bytes(pair.prompt), bytes(pair.chosen), bytes(pair.rejected)]));
 }
 
 /** Refuses to go on with another model, other data or other options than the run began with. @throws UserError listing them */

@@ -32,7 +32,7 @@ export const trainGroups: HelpGroups = {
     'doubleQuantization',
   ],
   'Evaluations, log and checkpoints:': ['evalEverySteps', 'logEverySteps', 'saveEverySteps', 'keepCheckpoints', 'maxShardSize'],
-  'Engine:': ['engine', 'device', 'precision', 'tf32', 'recompute', 'cache'],
+  'Engine:': ['engine', 'device', 'precision', 'tf32', 'recompute', 'cudaGraphs', 'cache'],
   'Runs:': ['config', 'resume', 'overwrite'],
 };
 

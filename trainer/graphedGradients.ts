@@ -4,16 +4,7 @@ import type { TokenizedPair } from '../datasets/types';
 import type { GraphRecorder, RecordedWork, ValueAndGrads } from '../engine/engine';
 import { tensorsWithin } from '../engine/ops/tensorsWithin';
 import { UserError } from '../util/errors';
-import type { StepBatch, StepInputs } from './stepInputs';
-
-/** Loss, metrics and gradients of a batch, as `valueAndGrads` has them. */
-export type BatchGradients = (batch: StepBatch) => ValueAndGrads;
-
-/** The parts of a batch's computation that can be recorded. */
-export interface RecordableStep {
-  upload(batch: StepBatch): StepInputs;
-  compute(inputs: StepInputs): ValueAndGrads;
-}
+import type { BatchGradients, RecordableStep, StepBatch } from './stepInputs';
 
 /** A size that batches are padded to, and what is known of it. */
 interface Bucket {
@@ -102,9 +93,7 @@ function requireSame(launched: ValueAndGrads, computed: ValueAndGrads): boolean 
     tensors.reduce((sum, tensor) => sum + tf.tidy(() => tf.sum(tf.square(tf.cast(tensor, 'float32'))).dataSync()[0]), 0);
   const norm = Math.sqrt(squares(computed.grads));
   if (!Number.isFinite(norm)) return false;
-  const difference = Math.sqrt(
-    computed.grads.reduce((sum, grad, i) => sum + tf.tidy(() => squares([tf.sub(launched.grads[i], grad)])), 0),
-  );
+  const difference = Math.sqrt(computed.grads.reduce((sum, grad, i) => sum + tf.tidy(() => squares([tf.sub(launched.grads[i], grad)])), 0));
   if (!(difference <= TOLERANCE * norm))
     throw new Error(`a recorded step's gradients differ by ${((100 * difference) / norm).toPrecision(2)} % from the same step's`);
   const [given, wanted] = [launched, computed].map(({ aux }) => Object.values(aux).flatMap((tensor) => [...tensor.dataSync()]));

@@ -1,15 +1,13 @@
 import { batchSize, type BatchSize } from '../datasets/padBatch';
 import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
-import { trainedWeights } from '../models/adapters/attachAdapter';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
 import type { BatchPlan } from './batchPlan';
-import { graphedGradients, type BatchGradients, type RecordableStep } from './graphedGradients';
+import { graphedGradients } from './graphedGradients';
 import { lengthBuckets } from './lengthBuckets';
 import type { RunConfig } from './runConfig';
-import { stepLoss, uploadStep } from './stepInputs';
-import type { StepContext } from './trainStep';
+import { plainGradients, recordableStep, type BatchGradients, type StepSource } from './stepInputs';
 
 /** Graphs at most: each serves batches up to a length. */
 const BUCKETS = 4;
@@ -25,13 +23,11 @@ const WORTH_RECORDING = 16;
 const LAYER_LAUNCH_SECONDS = 1e-3;
 const FLOPS = { bf16: 300e12, float32: 40e12 };
 
-/** A batch's loss and gradients, computed as they are. */
-export function recordableStep({ model, loss, config, reference }: Omit<StepContext, 'optimizer' | 'gradients'>): RecordableStep {
-  const weights = Object.values(trainedWeights(model));
-  return {
-    upload: (batch) => uploadStep(model, batch, reference),
-    compute: (inputs) => currentEngine().valueAndGrads(() => stepLoss(model, loss, config, inputs), weights),
-  };
+/** @throws UserError where CUDA graphs are asked for and this engine has none */
+export function requireGraphs({ cudaGraphs }: Pick<RunConfig, 'cudaGraphs'>): void {
+  const { graphRecorder, description } = currentEngine();
+  if (cudaGraphs === 'on' && !graphRecorder)
+    throw new UserError(`--cuda-graphs on: they need a GPU and the torch engine, and this is ${description}`);
 }
 
 /**
@@ -40,36 +36,32 @@ export function recordableStep({ model, loss, config, reference }: Omit<StepCont
  * @throws UserError where they are asked for and cannot be had
  */
 export function stepGradients(
-  context: Omit<StepContext, 'gradients'>,
+  source: StepSource,
   plan: BatchPlan,
   pairs: readonly TokenizedPair[],
   say: (line: string) => void,
 ): { gradients: BatchGradients; dispose: () => void } {
-  const step = recordableStep(context);
-  const plain = { gradients: (batch) => step.compute(step.upload(batch)), dispose: () => undefined } satisfies ReturnType<
-    typeof stepGradients
-  >;
-  const { config, model } = context;
-  if (config.cudaGraphs === 'off') return plain;
+  const { config, model } = source;
+  const plain = { gradients: plainGradients(source), dispose: () => undefined };
   const without = (reason: string): typeof plain => {
     if (config.cudaGraphs === 'on') throw new UserError(`--cuda-graphs on: ${reason}`);
-    // on a CPU there is nothing to be missed
-    if (currentEngine().device !== 'cpu') say(`CUDA graphs are not used: ${reason}`);
+    say(`CUDA graphs are not used: ${reason}`);
     return plain;
   };
   const engine = currentEngine();
-  if (!engine.graphRecorder) return without(`they need a GPU and the torch engine, and this is ${engine.description}`);
+  if (config.cudaGraphs === 'off' || !engine.graphRecorder) return plain;
   if (model.adapter && model.adapter.dropout.rate > 0) return without("LoRA's dropout draws anew in each step");
   const sizes = plannedSizes(plan, pairs, config);
   const most = Math.min(BUCKETS, Math.floor(sizes.length / WORTH_RECORDING));
-  if (most === 0) return without(`the run has ${sizes.length} batches of ${config.batchSize} pairs, and recording pays from ${WORTH_RECORDING}`);
+  if (most === 0)
+    return without(`the run has ${sizes.length} batches of ${config.batchSize} pairs, and recording pays from ${WORTH_RECORDING}`);
   const buckets = lengthBuckets(sizes, most);
   if (config.cudaGraphs === 'auto' && !launchesBound(model, buckets[buckets.length - 1].rows))
     return without('the batches are large enough to keep the GPU busy');
   const recorder = engine.graphRecorder();
   if (typeof recorder === 'string') return without(recorder);
   say(`CUDA graphs for batches of up to ${buckets.map(({ rows }) => rows).join(', ')} tokens`);
-  return graphedGradients(step, pairs, buckets, recorder, say);
+  return graphedGradients(recordableStep(source), pairs, buckets, recorder, say);
 }
 
 /** Sizes of all whole batches of the run. */

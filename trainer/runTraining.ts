@@ -3,18 +3,19 @@ import { currentEngine } from '../engine/engine';
 import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel } from '../models/loadModel';
 import { templateDay } from '../models/templateDay';
-import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
 import type { Progress } from '../util/progress';
 import { batchPlan, type BatchPlan } from './batchPlan';
-import { lastCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint';
+import { bestLine, bestModelRule, isExhausted, stoppedLine } from './bestModel';
+import { lastCheckpoint, type Checkpoint } from './checkpoint';
 import { evaluate } from './evaluate';
 import { quantizationOf } from './loraOptions';
 import { openMetricsLog } from './metricsLog';
 import type { Optimizer } from './optimizer';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
 import { pairsHash, readData, runReferences } from './runData';
-import { checkRunFolder, prepareRunFolder, saveFinalModel } from './runFolder';
+import { evaluationsSoFar, runCheckpoints } from './runCheckpoints';
+import { checkRunFolder, prepareRunFolder } from './runFolder';
 import { warmupLength } from './schedule';
 import { checkAdapter, startingModel, startingPoint } from './startingPoint';
 import { requireGraphs, stepGradients } from './stepGradients';
@@ -52,6 +53,7 @@ const MAY_CHANGE = new Set<keyof RunConfig>([
     'evalEverySteps',
     'saveEverySteps',
     'keepCheckpoints',
+    'earlyStoppingPatience',
   ] as const),
   ...([
     'maxShardSize',
@@ -93,7 +95,8 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
     { trainable: config.loraRank === undefined, quantization: quantizationOf(config), cacheFolder: config.cache, warn: host.say },
     host.progress,
   );
-  const origin = { modelHash: base.contentHash, dataHash: pairsHash(pairs) };
+  const isJudged = bestModelRule(config) !== undefined;
+  const origin = { modelHash: base.contentHash, dataHash: pairsHash(pairs), ...(isJudged && { evalHash: pairsHash(evalPairs!) }) };
   let model = base;
   let optimizer: Optimizer | undefined;
   try {
@@ -104,28 +107,28 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
     const { reference, evalReference } = references;
     ({ model, optimizer } = await startingPoint(named.model, config, base, checkpoint, host));
     const start: TrainState = checkpoint?.state ?? { step: 0, numTokens: 0, window: [] };
+    start.evaluations = await evaluationsSoFar(config, start.evaluations, host.say);
     await prepareRunFolder(named, checkpoint !== undefined);
     const log = await openMetricsLog(join(config.output, 'metrics.jsonl'), start.step);
     const loss = lossByName(config.loss);
-    let checkpointFolder: string | undefined;
-    const save = async (state: TrainState): Promise<void> => {
-      const epoch = plan.epochAfter(state.step);
-      const full = { version: 1 as const, ...state, epoch, seed: config.seed, ...origin, config: writtenConfig(named) };
-      checkpointFolder = await saveCheckpoint(config.output, full, model, optimizer!, {
-        keep: config.keepCheckpoints,
-        shardBytes: byteCount(config.maxShardSize),
-      });
-    };
+    const checkpoints = runCheckpoints(config, { ...origin, seed: config.seed, config: writtenConfig(named) }, model, optimizer, start);
+    const save = (state: TrainState): Promise<void> => checkpoints.save(state, plan.epochAfter(state.step));
     const evaluateNow = evalPairs && (() => evaluate(model, evalPairs, evalReference!, loss, config, host.progress));
     announce(config, plan, pairs.length, start.step, host);
     const source = { config, model, reference, loss };
     const { gradients, dispose } = stepGradients(source, plan, pairs, host.say);
     const run = { ...source, gradients, optimizer, pairs, plan, save, evaluate: evaluateNow, log: log.append };
     const end = await train({ ...run, shouldStop: host.shouldStop, progress: host.progress }, start).finally(dispose);
-    const finished = end.step >= plan.totalSteps;
+    const rule = bestModelRule(config);
+    const isEarly = end.step < plan.totalSteps && isExhausted(end.evaluations, rule);
+    const finished = isEarly || end.step >= plan.totalSteps;
     if (end.step > start.step && (!finished || config.saveEverySteps > 0)) await save(end);
+    const checkpointFolder = checkpoints.latest();
     const where = { step: end.step, totalSteps: plan.totalSteps, ...(checkpointFolder !== undefined && { checkpointFolder }) };
-    return finished ? { ...where, modelFolder: await saveFinalModel(config.output, model, byteCount(config.maxShardSize)) } : where;
+    if (!finished) return where;
+    if (isEarly) host.say(stoppedLine(rule!, end.step, plan.totalSteps));
+    if (config.loadBestModelAtEnd) host.say(bestLine(rule!, end.evaluations!, end.step));
+    return { ...where, modelFolder: await checkpoints.saveModel(end) };
   } finally {
     disposeModel(model);
     optimizer?.dispose();
@@ -133,7 +136,11 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
 }
 
 /** Refuses to go on with another model, other data or other options than the run began with. @throws UserError listing them */
-function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Checkpoint['state'], 'modelHash' | 'dataHash'>): void {
+function checkSameRun(
+  config: RunConfig,
+  { state }: Checkpoint,
+  origin: Pick<Checkpoint['state'], 'modelHash' | 'dataHash' | 'evalHash'>,
+): void {
   // an option that the checkpoint's version did not know was at what is its default now
   const before = (key: keyof RunConfig): unknown => state.config[key] ?? runConfigSchema.shape[key].safeParse(undefined).data;
   // nor the day that its chat template wrote, which shows in the data alone
@@ -143,6 +150,8 @@ function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Che
     .map((key) => `${key} was ${String(before(key))}, now ${String(config[key])}`);
   if (origin.modelHash !== state.modelHash) differences.push(`${config.model} is not the model that the run started from`);
   if (origin.dataHash !== state.dataHash) differences.push(`${config.train} does not hold the pairs that the run started with`);
+  if (origin.evalHash !== undefined && state.evalHash !== undefined && origin.evalHash !== state.evalHash)
+    differences.push(`${config.eval ?? config.train} does not hold the pairs on which the run's best evaluation was made`);
   if (differences.length === 0) return;
   throw new UserError(`cannot resume ${config.output}: ${differences.join('; ')}; --overwrite starts anew`);
 }

@@ -75,7 +75,11 @@ function onGpu(torch: Torch, backend: TorchBackend): Pick<Engine, 'graphRecorder
     graphRecorder: () => {
       const addon = graphsPath(torch);
       if ('missing' in addon) return addon.missing;
-      return (recorder ??= graphRecorder(backend, require(addon.path) as GraphsAddon, aroundRecording));
+      try {
+        return (recorder ??= graphRecorder(backend, require(addon.path) as GraphsAddon, aroundRecording));
+      } catch (error) {
+        return (error as Error).message.split('\n')[0];
+      }
     },
     peakMemory: () => {
       const most = Math.max(unread, recorded, peak());

@@ -39,6 +39,7 @@ export const trainGroups: HelpGroups = {
     'loraAlpha',
     'loraTargets',
     'loraModulesToSave',
+    'loraEnsureWeightTying',
     'loraDropout',
     'rslora',
     'loraDora',

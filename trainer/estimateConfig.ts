@@ -27,6 +27,7 @@ export const estimateConfigSchema = z.strictObject({
   loraRank: shape.loraRank,
   loraTargets: shape.loraTargets,
   loraModulesToSave: shape.loraModulesToSave,
+  loraEnsureWeightTying: shape.loraEnsureWeightTying,
   loraDora: shape.loraDora,
   quantization: shape.quantization,
   doubleQuantization: shape.doubleQuantization,
@@ -71,6 +72,7 @@ export function resolveEstimateConfig(given: Readonly<Record<string, unknown>>):
     loraTargets: data.loraTargets !== undefined,
     loraModulesToSave: data.loraModulesToSave !== undefined,
     loraDora: data.loraDora,
+    loraEnsureWeightTying: data.loraEnsureWeightTying,
   };
   const stray = Object.entries(further).find(([, isGiven]) => isGiven);
   if (stray && data.loraRank === undefined) throw new UserError(`--${flagName(stray[0])} is for LoRA: give --lora-rank`);

@@ -112,6 +112,10 @@ export const runConfigSchema = z.strictObject({
   loraModulesToSave: path
     .optional()
     .describe('LoRA: names of modules that are trained whole beside it, separated by commas (lm_head, embed_tokens, norm, …)'),
+  loraEnsureWeightTying: z
+    .boolean()
+    .default(false)
+    .describe('LoRA: what is trained of a tied embedding or head, by LoRA or whole, is trained of both as one, so that they stay tied'),
   rslora: z.boolean().default(false).describe("LoRA: the adapter's factor is alpha / sqrt(rank)"),
   loraDropout: z
     .number()

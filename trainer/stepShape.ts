@@ -1,5 +1,5 @@
-import { savedModules } from '../models/adapters/savedModules';
-import { linearModules, targetModules, untiedShapes } from '../models/adapters/adaptableModules';
+import { linearModules, untiedShapes } from '../models/adapters/adaptableModules';
+import { chosenModules } from '../models/adapters/chosenModules';
 import type { Architecture, BaseConfig } from '../models/types';
 import type { EstimateConfig } from './estimateConfig';
 import { adaptableTargets, wholeModules } from './loraOptions';
@@ -108,14 +108,18 @@ function quantizedSize(
 function adapterSize(
   architecture: Architecture,
   config: BaseConfig,
-  { loraRank, loraTargets, loraModulesToSave, loraDora }: EstimateConfig,
+  { loraRank, loraTargets, loraModulesToSave, loraEnsureWeightTying, loraDora }: EstimateConfig,
 ): Pick<StepShape, 'adapter' | 'magnitudes'> {
   if (loraRank === undefined) return { adapter: 0, magnitudes: 0 };
-  const modules = targetModules(architecture, config, adaptableTargets(loraTargets));
+  const [targets, modulesToSave] = [adaptableTargets(loraTargets), wholeModules(loraModulesToSave)];
+  const chosen = chosenModules(architecture, config, { targets, modulesToSave, ensureWeightTying: loraEnsureWeightTying });
+  const { targets: modules, saved, tied } = chosen;
   const shapes = untiedShapes(architecture, config);
-  const whole = savedModules(architecture, config, wholeModules(loraModulesToSave), modules).flatMap(({ weights }) => weights);
+  // a tied head's are its embedding's
+  const own = modules.filter(({ name }) => name !== tied?.head);
+  const whole = saved.filter(({ name }) => name !== tied?.head).flatMap(({ weights }) => weights);
   return {
-    adapter: sum(modules.map(({ inputs, outputs }) => loraRank * (inputs + outputs))) + sum(whole.map((name) => size(shapes[name]))),
+    adapter: sum(own.map(({ inputs, outputs }) => loraRank * (inputs + outputs))) + sum(whole.map((name) => size(shapes[name]))),
     magnitudes: loraDora ? sum(modules.map(({ outputs }) => outputs)) : 0,
   };
 }

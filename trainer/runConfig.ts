@@ -48,6 +48,13 @@ export const runConfigSchema = z.strictObject({
     .describe(
       'tokens of prompt and completion together: longer completions lose their end, pairs with longer prompts are left out; 0: none',
     ),
+  maxPromptLength: countOrNever
+    .default(0)
+    .describe('tokens of the prompt: longer ones lose their start, before --max-length is looked at; 0: none'),
+  maxCompletionLength: countOrNever.default(0).describe('tokens of each completion: longer ones lose their end, likewise; 0: none'),
+  maxCharacters: countOrNever
+    .default(0)
+    .describe('pairs with more characters in prompt and completion together, on either side, are left out; 0: none'),
   chatTemplateDate: calendarDay
     .optional()
     .describe(

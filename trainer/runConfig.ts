@@ -48,6 +48,13 @@ export const runConfigSchema = z.strictObject({
     .describe(
       'tokens of prompt and completion together: longer completions lose their end, pairs with longer prompts are left out; 0: none',
     ),
+  maxPromptLength: countOrNever
+    .default(0)
+    .describe('tokens of the prompt: longer ones lose their start, before --max-length is looked at; 0: none'),
+  maxCompletionLength: countOrNever.default(0).describe('tokens of each completion: longer ones lose their end, likewise; 0: none'),
+  maxCharacters: countOrNever
+    .default(0)
+    .describe('pairs with more characters in prompt and completion together, on either side, are left out; 0: none'),
   chatTemplateDate: calendarDay
     .optional()
     .describe(
@@ -94,6 +101,12 @@ export const runConfigSchema = z.strictObject({
     .default('none')
     .describe(
       "what is computed again in the backward pass instead of being kept: nothing, or each decoder block's inside (less memory, more time)",
+    ),
+  cudaGraphs: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      "whether a GPU is given a step's work recorded, as a whole: by default where handing it over piece by piece would take longer than the work",
     ),
   loraRank: count.optional().describe('train a LoRA adapter of this rank in place of all weights'),
   loraAlpha: positive.optional().describe("LoRA: the adapter's factor is alpha / rank; by default twice the rank"),

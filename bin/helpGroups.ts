@@ -58,7 +58,7 @@ export const trainGroups: HelpGroups = {
     'keepCheckpoints',
     'maxShardSize',
   ],
-  'Engine:': ['engine', 'device', 'precision', 'tf32', 'recompute', 'cache'],
+  'Engine:': ['engine', 'device', 'precision', 'tf32', 'recompute', 'cudaGraphs', 'cache'],
   'Runs:': ['config', 'resume', 'overwrite'],
 };
 

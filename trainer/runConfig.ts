@@ -91,6 +91,12 @@ export const runConfigSchema = z.strictObject({
     .describe(
       "what is computed again in the backward pass instead of being kept: nothing, or each decoder block's inside (less memory, more time)",
     ),
+  cudaGraphs: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      "whether a GPU is given a step's work recorded, as a whole: by default where handing it over piece by piece would take longer than the work",
+    ),
   loraRank: count.optional().describe('train a LoRA adapter of this rank in place of all weights'),
   loraAlpha: positive.optional().describe("LoRA: the adapter's factor is alpha / rank; by default twice the rank"),
   loraTargets: path

@@ -19,7 +19,7 @@ export const trainGroups: HelpGroups = {
     'maxCompletionLength',
     'maxCharacters',
   ],
-  'Loss:': ['loss', 'beta', 'labelSmoothing'],
+  'Loss:': ['loss', 'lossWeights', 'beta', 'labelSmoothing', 'fDivergenceType', 'fAlphaDivergenceCoef', 'discopopTau'],
   'Steps:': ['batchSize', 'gradientAccumulationSteps', 'epochs', 'maxSteps', 'seed'],
   'Optimizer:': [
     'optimizer',

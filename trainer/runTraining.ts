@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { currentEngine } from '../engine/engine';
-import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel } from '../models/loadModel';
 import { templateDay } from '../models/templateDay';
 import { UserError } from '../util/errors';
@@ -15,6 +14,7 @@ import type { Optimizer } from './optimizer';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
 import { pairsHash, readData, runReferences } from './runData';
 import { evaluationsSoFar, runCheckpoints } from './runCheckpoints';
+import { runLoss } from './runLoss';
 import { checkRunFolder, prepareRunFolder } from './runFolder';
 import { warmupLength } from './schedule';
 import { checkAdapter, startingModel, startingPoint } from './startingPoint';
@@ -110,7 +110,7 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
     start.evaluations = await evaluationsSoFar(config, start.evaluations, host.say);
     await prepareRunFolder(named, checkpoint !== undefined);
     const log = await openMetricsLog(join(config.output, 'metrics.jsonl'), start.step);
-    const loss = lossByName(config.loss);
+    const loss = runLoss(config);
     const checkpoints = runCheckpoints(config, { ...origin, seed: config.seed, config: writtenConfig(named) }, model, optimizer, start);
     const save = (state: TrainState): Promise<void> => checkpoints.save(state, plan.epochAfter(state.step));
     const evaluateNow = evalPairs && (() => evaluate(model, evalPairs, evalReference!, loss, config, host.progress));

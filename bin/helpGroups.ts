@@ -19,7 +19,7 @@ export const trainGroups: HelpGroups = {
     'maxCompletionLength',
     'maxCharacters',
   ],
-  'Loss:': ['loss', 'lossWeights', 'beta', 'labelSmoothing', 'fDivergenceType', 'fAlphaDivergenceCoef', 'discopopTau'],
+  'Loss:': ['loss', 'lossWeights', 'beta', 'labelSmoothing', 'fDivergenceType', 'fAlphaDivergenceCoef', 'ldAlpha', 'discopopTau'],
   'Steps:': ['batchSize', 'gradientAccumulationSteps', 'epochs', 'maxSteps', 'seed'],
   'Optimizer:': [
     'optimizer',

@@ -11,6 +11,8 @@ import { uploadSides } from './stepInputs';
 
 export interface EvaluateOptions extends Omit<LossOptions, 'lengths'> {
   batchSize: number;
+  /** What the tokens of a completion beyond the shorter one's length count, 1 without. */
+  ldAlpha?: number | undefined;
 }
 
 /**
@@ -22,10 +24,10 @@ export async function evaluate(
   pairs: readonly TokenizedPair[],
   reference: ReferenceLogProbs,
   loss: PreferenceLoss,
-  { batchSize, beta, labelSmoothing }: EvaluateOptions,
+  { batchSize, beta, labelSmoothing, ldAlpha }: EvaluateOptions,
   progress: Progress = silent,
 ): Promise<Record<string, number>> {
-  const policy = await pairLogProbs(model, pairs, batchSize, progress, 'evaluation');
+  const policy = await pairLogProbs(model, pairs, batchSize, progress, 'evaluation', ldAlpha);
   const lengths = completionLengths(pairs);
   const size = loss.ofBatch ? batchSize : pairs.length;
   const means = METRIC_NAMES.map(() => 0);

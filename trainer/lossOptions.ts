@@ -52,14 +52,20 @@ export const lossOptions = {
     .default('reverse_kl')
     .describe(`divergence that keeps the policy near its reference, for the losses ${DIVERGENT.join(', ')}`),
   fAlphaDivergenceCoef: z.number().default(0.5).describe("alpha_divergence's alpha"),
+  ldAlpha: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe("what the tokens of a completion beyond the other one's length count (LD-DPO); 1 when not given, as all others"),
   discopopTau: z.number().positive().default(0.05).describe("discopop's temperature"),
 };
 
 /** The resolved options of the loss. */
-export type LossChoice = { [K in keyof typeof lossOptions]: z.output<(typeof lossOptions)[K]> };
+export type LossChoice = Readonly<z.output<z.ZodObject<typeof lossOptions>>>;
 
 /** Options of the loss that contradict each other, or belong to another loss and would do nothing. @throws UserError naming the first */
-export function refuseIdleLossOptions(options: Omit<LossChoice, 'lossWeights'> & { lossWeights?: string | undefined }): void {
+export function refuseIdleLossOptions(options: LossChoice): void {
   const { loss, labelSmoothing, fDivergenceType, fAlphaDivergenceCoef, discopopTau } = options;
   const names = lossNames(loss);
   const weights = lossWeights(options.lossWeights, names.length);
@@ -80,6 +86,8 @@ export function refuseIdleLossOptions(options: Omit<LossChoice, 'lossWeights'> &
     throw new UserError(
       `--f-alpha-divergence-coef is ${fAlphaDivergenceCoef}: it belongs to alpha_divergence, and --f-divergence-type is ${fDivergenceType}`,
     );
+  if (options.ldAlpha !== undefined && names.includes('sft'))
+    throw new UserError(`--ld-alpha is ${options.ldAlpha}: sft takes whole completions; leave it out, or sft out of --loss ${loss}`);
   if (discopopTau !== 0.05 && !names.includes('discopop'))
     throw new UserError(`--discopop-tau is ${discopopTau}: it belongs to discopop, and --loss is ${loss}`);
 }

@@ -15,6 +15,7 @@ export interface PairSums {
  * log p(completion | prompt) of every pair under `model`, without gradients.
  * Batches hold pairs of similar length, the longest first: little padding inside attention, and too little memory shows at once.
  * @param batchSize pairs at once
+ * @param tailWeight what the tokens of a completion beyond the shorter one's length count, 1 without
  */
 export async function pairLogProbs(
   model: Model,
@@ -22,6 +23,7 @@ export async function pairLogProbs(
   batchSize: number,
   progress: Progress = silent,
   stage = 'log-probabilities of pairs',
+  tailWeight?: number,
 ): Promise<PairSums> {
   const order = pairs.map((_, i) => i).sort((a, b) => packedRows(pairs[b]) - packedRows(pairs[a]) || a - b);
   const chosen = new Float32Array(pairs.length);
@@ -30,7 +32,11 @@ export async function pairLogProbs(
   for (let start = 0; start < order.length; start += batchSize) {
     const batch = order.slice(start, start + batchSize);
     const sums = tf.tidy(() => {
-      const result = completionLogProbs(model, packPairs(batch.map((i) => pairs[i])));
+      const packed = packPairs(
+        batch.map((i) => pairs[i]),
+        tailWeight !== undefined,
+      );
+      const result = completionLogProbs(model, packed, false, tailWeight);
       return [result.chosen, result.rejected];
     });
     const [chosenValues, rejectedValues] = await Promise.all(sums.map((sum) => sum.data<'float32'>()));

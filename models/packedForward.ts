@@ -21,7 +21,7 @@ export interface CompletionTargets extends PackedTokens {
   predictors: Int32Array;
   /** [N] */
   targets: Int32Array;
-  /** [N]: b for pair b's chosen completion, B + b for its rejected one, 2 B for padding. */
+  /** [N]: b for pair b's chosen completion, B + b for its rejected one, 2 B for padding, and 2 B + 1 more for what counts by `tailWeight`. */
   sequences: Int32Array;
 }
 
@@ -133,20 +133,28 @@ export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInp
 /**
  * Log-probabilities of a batch's completions; logits exist for completion tokens alone.
  * @param recompute whether blocks keep nothing for the backward pass and run again there
+ * @param tailWeight what tokens that are packed as tails count; undefined where none are
  */
-export function completionLogProbsOf(model: Model, inputs: CompletionInputs, recompute = false): CompletionLogProbs {
+export function completionLogProbsOf(model: Model, inputs: CompletionInputs, recompute = false, tailWeight?: number): CompletionLogProbs {
   const { pairs, predictors, targets, sequences } = inputs;
   return tf.tidy(() => {
     const hidden = hiddenOf(model, inputs, undefined, recompute);
     const { weight, options } = model.architecture.head(model.weights, model.config);
     const perToken = tokenLogProbs(tf.gather(hidden, predictors), weight, targets, options);
     // one sum more than there are completions: padding's
-    const sums = tf.unsortedSegmentSum(perToken, sequences, 2 * pairs + 1);
-    return { chosen: tf.slice(sums, 0, pairs), rejected: tf.slice(sums, pairs, pairs), perToken };
+    const completions = 2 * pairs + 1;
+    if (tailWeight === undefined) {
+      const sums = tf.unsortedSegmentSum(perToken, sequences, completions);
+      return { chosen: tf.slice(sums, 0, pairs), rejected: tf.slice(sums, pairs, pairs), perToken };
+    }
+    const sums = tf.unsortedSegmentSum(perToken, sequences, 2 * completions);
+    const side = (start: number): tf.Tensor1D =>
+      tf.add(tf.slice(sums, start, pairs), tf.mul(tf.slice(sums, completions + start, pairs), tailWeight));
+    return { chosen: side(0), rejected: side(pairs), perToken };
   });
 }
 
 /** The same of a batch that is on the host. @throws UserError as `packedHidden` */
-export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false): CompletionLogProbs {
-  return tf.tidy(() => ({ ...completionLogProbsOf(model, uploadCompletions(model, batch), recompute) }));
+export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false, tailWeight?: number): CompletionLogProbs {
+  return tf.tidy(() => ({ ...completionLogProbsOf(model, uploadCompletions(model, batch), recompute, tailWeight) }));
 }

@@ -95,16 +95,17 @@ export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInp
 /**
  * Log-probabilities of a batch's completions; logits exist for completion tokens alone.
  * @param recompute as `packedHidden` has it
+ * @param chunkRows rows whose logits are held at once; as `tokenLogProbs` has it where not given
  * @throws UserError as `packedHidden`
  */
-export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false): CompletionLogProbs {
+export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false, chunkRows?: number): CompletionLogProbs {
   // a completion's last token is predicted and never embedded: packedHidden does not see it
   checkTokens(model, batch.targets);
   return tf.tidy(() => {
     const hidden = packedHidden(model, batch, undefined, recompute);
     const { weight, options } = model.architecture.head(model.weights, model.config);
     const rows = tf.gather(hidden, tf.tensor1d(batch.predictors, 'int32'));
-    const perToken = tokenLogProbs(rows, weight, tf.tensor1d(batch.targets, 'int32'), options);
+    const perToken = tokenLogProbs(rows, weight, tf.tensor1d(batch.targets, 'int32'), options, chunkRows);
     const sums = tf.unsortedSegmentSum(perToken, tf.tensor1d(batch.sequences, 'int32'), 2 * batch.pairs);
     return { chosen: tf.slice(sums, 0, batch.pairs), rejected: tf.slice(sums, batch.pairs, batch.pairs), perToken };
   });

@@ -105,17 +105,34 @@ function quantizedSize(
   return { quantized: sum(sizes), quantizedBytes: sum(kept), tileBytes: tile };
 }
 
-function adapterSize(
+function adapterSize(architecture: Architecture, config: BaseConfig, options: EstimateConfig): Pick<StepShape, 'adapter' | 'magnitudes'> {
+  const { matrices, magnitudes } = adapterShapes(architecture, config, options);
+  return { adapter: sum(matrices.map(size)), magnitudes: sum(magnitudes.map(size)) };
+}
+
+/** Shapes of an adapter's matrices, the modules that it holds whole among them, and of its magnitudes; none without an adapter. */
+function adapterShapes(
   architecture: Architecture,
   config: BaseConfig,
   { loraRank, loraTargets, loraModulesToSave, loraDora }: EstimateConfig,
-): Pick<StepShape, 'adapter' | 'magnitudes'> {
-  if (loraRank === undefined) return { adapter: 0, magnitudes: 0 };
+): { matrices: (readonly number[])[]; magnitudes: (readonly number[])[] } {
+  if (loraRank === undefined) return { matrices: [], magnitudes: [] };
   const modules = targetModules(architecture, config, adaptableTargets(loraTargets));
   const shapes = untiedShapes(architecture, config);
   const whole = savedModules(architecture, config, wholeModules(loraModulesToSave), modules).flatMap(({ weights }) => weights);
+  const low = modules.flatMap(({ inputs, outputs }) => [
+    [loraRank, inputs],
+    [outputs, loraRank],
+  ]);
   return {
-    adapter: sum(modules.map(({ inputs, outputs }) => loraRank * (inputs + outputs))) + sum(whole.map((name) => size(shapes[name]))),
-    magnitudes: loraDora ? sum(modules.map(({ outputs }) => outputs)) : 0,
+    matrices: [...low, ...whole.map((name) => shapes[name])],
+    magnitudes: loraDora ? modules.map(({ outputs }) => [outputs]) : [],
   };
+}
+
+/** The shapes of all that a run trains. @throws UserError as `stepShape` */
+export function trainedShapes(architecture: Architecture, config: BaseConfig, options: EstimateConfig): (readonly number[])[] {
+  if (options.loraRank === undefined) return Object.values(architecture.weightShapes(config));
+  const { matrices, magnitudes } = adapterShapes(architecture, config, options);
+  return [...matrices, ...magnitudes];
 }

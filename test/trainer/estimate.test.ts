@@ -18,7 +18,7 @@ import { createOptimizer } from '../../trainer/optimizer';
 import { resolveRunConfig, runConfigKeys } from '../../trainer/runConfig';
 import { stepMemory } from '../../trainer/stepMemory';
 import { stepShape } from '../../trainer/stepShape';
-import { stepSeconds, stepWork } from '../../trainer/stepTime';
+import { stepWork } from '../../trainer/stepTime';
 import { goldenModels } from '../models/goldens';
 import { startTestEngine } from '../models/testEngine';
 
@@ -170,11 +170,6 @@ test('the operations of a step, by hand', async () => {
   expect(shape.seen).toBe(4 * ((17 * 18) / 2 + 7 * 10 + (7 * 8) / 2));
   expect(work.layerFlops).toBe(3 * (2 * shape.rows * 3 * 12 * 144 + 4 * shape.seen * 12 * 3));
   expect(work.headFlops).toBe(3 * 2 * 64 * 40 * 12);
-});
-
-test('the time of a step: products, memory and calls', () => {
-  const work = { layerFlops: 4e9, headFlops: 1e9, bytes: 2e9, calls: 1000 };
-  expect(stepSeconds(work, { layerFlops: 2e9, headFlops: 1e9, bandwidth: 1e10 })).toBeCloseTo(2 + 1 + 0.2 + 0.005, 10);
 });
 
 test('options mean what they mean to dpo-train', () => {

@@ -4,7 +4,7 @@ import { flagName } from '../util/optionIssues';
 export type HelpGroups = Readonly<Record<string, readonly string[]>>;
 
 export const trainGroups: HelpGroups = {
-  'What:': ['model', 'adapter', 'train', 'eval', 'output', 'preset', 'applyChatTemplate', 'chatTemplateDate', 'maxLength'],
+  'What:': ['model', 'adapter', 'train', 'eval', 'evalFraction', 'output', 'preset', 'applyChatTemplate', 'chatTemplateDate', 'maxLength'],
   'Loss:': ['loss', 'beta', 'labelSmoothing'],
   'Steps:': ['batchSize', 'gradientAccumulationSteps', 'epochs', 'maxSteps', 'seed'],
   'Optimizer:': [
@@ -25,13 +25,25 @@ export const trainGroups: HelpGroups = {
     'loraAlpha',
     'loraTargets',
     'loraModulesToSave',
+    'loraEnsureWeightTying',
     'loraDropout',
     'rslora',
     'loraDora',
     'quantization',
     'doubleQuantization',
   ],
-  'Evaluations, log and checkpoints:': ['evalEverySteps', 'logEverySteps', 'saveEverySteps', 'keepCheckpoints', 'maxShardSize'],
+  'Evaluations, log and checkpoints:': [
+    'evalEverySteps',
+    'loadBestModelAtEnd',
+    'metricForBestModel',
+    'greaterIsBetter',
+    'earlyStoppingPatience',
+    'earlyStoppingThreshold',
+    'logEverySteps',
+    'saveEverySteps',
+    'keepCheckpoints',
+    'maxShardSize',
+  ],
   'Engine:': ['engine', 'device', 'precision', 'tf32', 'recompute', 'cache'],
   'Runs:': ['config', 'resume', 'overwrite'],
 };

@@ -6,8 +6,9 @@ export function packedRows(pair: TokenizedPair): number {
 }
 
 /** Tokens of every pair's completions, their end-of-sequence token included. */
-export function completionLengths(pairs: readonly TokenizedPair[]): { chosen: number[]; rejected: number[] } {
-  return { chosen: pairs.map((pair) => pair.chosen.length), rejected: pairs.map((pair) => pair.rejected.length) };
+export function completionLengths(pairs: readonly TokenizedPair[]): { chosen: Float32Array; rejected: Float32Array } {
+  const lengths = (side: 'chosen' | 'rejected'): Float32Array => Float32Array.from(pairs, (pair) => pair[side].length);
+  return { chosen: lengths('chosen'), rejected: lengths('rejected') };
 }
 
 /**

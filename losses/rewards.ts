@@ -17,8 +17,5 @@ export function negLogSigmoid(x: tf.Tensor1D): tf.Tensor1D {
 /** beta times the difference of log(p / p_ref) a token, [B]: each completion's mean over its own tokens. */
 export function normalizedMargin(sides: Omit<LossResult, 'losses'>, { lengths }: LossOptions): tf.Tensor1D {
   if (!lengths) throw new Error("internal: this loss needs the completions' lengths");
-  return tf.sub(
-    tf.div(sides.chosenRewards, tf.tensor1d([...lengths.chosen])),
-    tf.div(sides.rejectedRewards, tf.tensor1d([...lengths.rejected])),
-  );
+  return tf.sub(tf.div(sides.chosenRewards, lengths.chosen), tf.div(sides.rejectedRewards, lengths.rejected));
 }

@@ -15,10 +15,10 @@ export interface LossOptions {
   lengths?: CompletionLengths;
 }
 
-/** Tokens of B completions a side, their end-of-sequence token included. */
+/** Tokens of B completions a side, their end-of-sequence token included: float32 [B] each. */
 export interface CompletionLengths {
-  chosen: readonly number[];
-  rejected: readonly number[];
+  chosen: tf.Tensor1D;
+  rejected: tf.Tensor1D;
 }
 
 /** What a preference loss gives, [B] each. Accuracy and margin follow from the rewards. */

@@ -47,3 +47,11 @@ export function countNonFinite(values: Float32Array): { nan: number; infinite: n
   }
   return { nan, infinite };
 }
+
+/** @param values [rows, columns]  @returns [columns, rows] */
+export function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) out[column * rows + row] = values[row * columns + column];
+  return out;
+}

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { attentionIndex, packedAttention, type AttentionLayout } from '../engine/ops/attention';
+import { attentionIndex, packedAttention, type AttentionIndex, type AttentionLayout } from '../engine/ops/attention';
 import { tokenLogProbs } from '../engine/ops/tokenLogProbs';
 import { UserError } from '../util/errors';
 import { recomputedBlocks } from './parts/recomputedBlocks';
@@ -21,7 +21,7 @@ export interface CompletionTargets extends PackedTokens {
   predictors: Int32Array;
   /** [N] */
   targets: Int32Array;
-  /** [N]: b for pair b's chosen completion, B + b for its rejected one. */
+  /** [N]: b for pair b's chosen completion, B + b for its rejected one, 2 B for padding. */
   sequences: Int32Array;
 }
 
@@ -72,41 +72,83 @@ export function checkRange(
   }
 }
 
-/**
- * Final hidden states of a packed batch: [T, D], after the last norm.
- * @param recompute whether blocks keep nothing for the backward pass and run again there
- * @throws UserError for a token id beyond the embedding or a position beyond the context
- */
-export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInput['tap'], recompute = false): tf.Tensor2D {
-  if (tap && recompute) throw new Error('internal: a tap would be called again in the backward pass');
+/** A packed batch on the engine's device. Its tensors are freed by the surrounding `tidy`. */
+export interface PackedInputs {
+  /** int32 [T] */
+  tokens: tf.Tensor1D;
+  positions: tf.Tensor1D;
+  index: AttentionIndex;
+}
+
+/** What `completionLogProbsOf` computes from; the tensors hold all that differs from batch to batch of one shape. */
+export interface CompletionInputs extends PackedInputs {
+  pairs: number;
+  /** int32 [N] each, as `CompletionTargets` has them. */
+  predictors: tf.Tensor1D;
+  targets: tf.Tensor1D;
+  sequences: tf.Tensor1D;
+  /** Rows whose logits are held at once, where not as `tokenLogProbs` has it. */
+  chunkRows?: number;
+}
+
+/** @throws UserError for a token id beyond the embedding or a position beyond the context */
+function uploadPacked(model: Model, batch: PackedTokens): PackedInputs {
   checkRange(model, batch);
-  return tf.tidy(() => {
-    const index = attentionIndex(batch.layout, model.config.windows, model.config.alibiSlopes);
-    return model.architecture.forward(model.weights, model.config, {
-      tokens: tf.tensor1d(batch.tokens, 'int32'),
-      positions: tf.tensor1d(batch.positions, 'int32'),
-      attend: (_layer, q, k, v, options) => packedAttention(q, k, v, index, options),
-      ...(tap && { tap }),
-      ...(recompute && { recompute: recomputedBlocks(index) }),
-    });
+  return {
+    index: attentionIndex(batch.layout, model.config.windows, model.config.alibiSlopes),
+    tokens: tf.tensor1d(batch.tokens, 'int32'),
+    positions: tf.tensor1d(batch.positions, 'int32'),
+  };
+}
+
+/** Uploads a batch of pairs. @throws UserError as `packedHidden` */
+export function uploadCompletions(model: Model, batch: CompletionTargets): CompletionInputs {
+  // a completion's last token is predicted and never embedded: the packed tokens lack it
+  checkTokens(model, batch.targets);
+  return {
+    ...uploadPacked(model, batch),
+    pairs: batch.pairs,
+    predictors: tf.tensor1d(batch.predictors, 'int32'),
+    targets: tf.tensor1d(batch.targets, 'int32'),
+    sequences: tf.tensor1d(batch.sequences, 'int32'),
+  };
+}
+
+function hiddenOf(model: Model, { tokens, positions, index }: PackedInputs, tap?: ForwardInput['tap'], recompute = false): tf.Tensor2D {
+  return model.architecture.forward(model.weights, model.config, {
+    tokens,
+    positions,
+    attend: (_layer, q, k, v, options) => packedAttention(q, k, v, index, options),
+    ...(tap && { tap }),
+    ...(recompute && { recompute: recomputedBlocks(index) }),
   });
 }
 
 /**
- * Log-probabilities of a batch's completions; logits exist for completion tokens alone.
- * @param recompute as `packedHidden` has it
- * @param chunkRows rows whose logits are held at once; as `tokenLogProbs` has it where not given
- * @throws UserError as `packedHidden`
+ * Final hidden states of a packed batch: [T, D], after the last norm.
+ * @throws UserError for a token id beyond the embedding or a position beyond the context
  */
-export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false, chunkRows?: number): CompletionLogProbs {
-  // a completion's last token is predicted and never embedded: packedHidden does not see it
-  checkTokens(model, batch.targets);
+export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInput['tap']): tf.Tensor2D {
+  return tf.tidy(() => hiddenOf(model, uploadPacked(model, batch), tap));
+}
+
+/**
+ * Log-probabilities of a batch's completions; logits exist for completion tokens alone.
+ * @param recompute whether blocks keep nothing for the backward pass and run again there
+ */
+export function completionLogProbsOf(model: Model, inputs: CompletionInputs, recompute = false): CompletionLogProbs {
+  const { pairs, predictors, targets, sequences, chunkRows } = inputs;
   return tf.tidy(() => {
-    const hidden = packedHidden(model, batch, undefined, recompute);
+    const hidden = hiddenOf(model, inputs, undefined, recompute);
     const { weight, options } = model.architecture.head(model.weights, model.config);
-    const rows = tf.gather(hidden, tf.tensor1d(batch.predictors, 'int32'));
-    const perToken = tokenLogProbs(rows, weight, tf.tensor1d(batch.targets, 'int32'), options, chunkRows);
-    const sums = tf.unsortedSegmentSum(perToken, tf.tensor1d(batch.sequences, 'int32'), 2 * batch.pairs);
-    return { chosen: tf.slice(sums, 0, batch.pairs), rejected: tf.slice(sums, batch.pairs, batch.pairs), perToken };
+    const perToken = tokenLogProbs(tf.gather(hidden, predictors), weight, targets, options, chunkRows);
+    // one sum more than there are completions: padding's
+    const sums = tf.unsortedSegmentSum(perToken, sequences, 2 * pairs + 1);
+    return { chosen: tf.slice(sums, 0, pairs), rejected: tf.slice(sums, pairs, pairs), perToken };
   });
+}
+
+/** The same of a batch that is on the host. @throws UserError as `packedHidden` */
+export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false): CompletionLogProbs {
+  return tf.tidy(() => ({ ...completionLogProbsOf(model, uploadCompletions(model, batch), recompute) }));
 }

@@ -17,6 +17,11 @@ const stateSchema = z.object({
   numTokens: z.int(),
   /** Metrics of the steps since the last line of the log. */
   window: z.array(z.array(z.number())),
+  /** What the evaluations gave so far, where the best one is kept or decides when to stop, and a hash of the pairs that they were made on. */
+  evaluations: z
+    .object({ count: z.int(), best: z.object({ step: z.int().min(1), value: z.number() }).optional(), stale: z.int() })
+    .optional(),
+  evalHash: z.string().optional(),
   /** The seed; with the step it fixes every batch to come, so that no generator's state needs keeping. */
   seed: z.int(),
   /** Content hashes of the model that the run started from, and of the training pairs' token ids. */
@@ -43,7 +48,7 @@ const TEMPORARY = /^\.step-.*\.tmp$/;
 /**
  * Writes `<output>/checkpoints/step-N/`: model/, optimizer.safetensors, state.json and, last, manifest.json with every file's size. It is
  * made in a temporary folder and renamed, so that a step-N folder is whole or absent.
- * @param options `keep`: only so many checkpoints, the latest; all when undefined. `shardBytes`: largest file of weights
+ * @param shardBytes largest file of weights
  * @returns the folder
  * @throws UserError naming what could not be written; nothing half written stays
  */
@@ -52,10 +57,10 @@ export async function saveCheckpoint(
   state: CheckpointState,
   model: Model,
   optimizer: Optimizer,
-  { keep, shardBytes }: { keep?: number; shardBytes?: number } = {},
+  shardBytes?: number,
 ): Promise<string> {
   const folder = join(output, 'checkpoints');
-  const target = join(folder, `step-${state.step}`);
+  const target = checkpointFolder(output, state.step);
   const temporary = join(folder, `.step-${state.step}.${randomUUID().slice(0, 8)}.tmp`);
   try {
     await mkdir(temporary, { recursive: true });
@@ -70,11 +75,29 @@ export async function saveCheckpoint(
     await rm(temporary, { recursive: true, force: true });
     throw fileError(error, 'write', target);
   }
-  if (keep !== undefined) {
-    const steps = await checkpointSteps(folder);
-    for (const step of steps.slice(keep)) await rm(join(folder, `step-${step}`), { recursive: true, force: true });
-  }
   return target;
+}
+
+/** Where a step's checkpoint lies. */
+export function checkpointFolder(output: string, step: number): string {
+  return join(output, 'checkpoints', `step-${step}`);
+}
+
+/**
+ * Removes checkpoints until no more than `keep` are left, the latest and the best among them, as transformers' Trainer does it.
+ * @param best the step of the one that stays however old it is
+ */
+export async function rotateCheckpoints(output: string, keep: number, best?: number): Promise<void> {
+  const steps = await checkpointSteps(join(output, 'checkpoints'));
+  const [latest] = steps;
+  const kept = best === undefined || best === latest ? [latest] : [latest, best];
+  const others = steps.filter((step) => !kept.includes(step));
+  for (const step of others.slice(Math.max(0, keep - kept.length))) await removeCheckpoint(output, step);
+}
+
+/** Removes a step's checkpoint, if it is there. */
+export async function removeCheckpoint(output: string, step: number): Promise<void> {
+  await rm(checkpointFolder(output, step), { recursive: true, force: true });
 }
 
 /** The latest whole checkpoint of a run folder, if any. Temporary folders that a killed run left are removed. */
@@ -106,7 +129,7 @@ async function checkpointSteps(folder: string): Promise<number[]> {
 }
 
 /** Whether every file that the manifest lists is there in its size. */
-async function isWhole(place: string): Promise<boolean> {
+export async function isWhole(place: string): Promise<boolean> {
   try {
     const { files } = manifestSchema.parse(await readJson(join(place, 'manifest.json')));
     const sizes = await fileSizes(place);

@@ -27,12 +27,16 @@ export const estimateConfigSchema = z.strictObject({
   loraRank: shape.loraRank,
   loraTargets: shape.loraTargets,
   loraModulesToSave: shape.loraModulesToSave,
+  loraEnsureWeightTying: shape.loraEnsureWeightTying,
   loraDora: shape.loraDora,
   quantization: shape.quantization,
   doubleQuantization: shape.doubleQuantization,
   recompute: shape.recompute,
   precision: shape.precision,
-  measure: z.boolean().default(false).describe('time some blocks, some of the vocabulary and the optimizer on the device here, for the time of a step'),
+  measure: z
+    .boolean()
+    .default(false)
+    .describe('time some blocks, some of the vocabulary and the optimizer on the device here, for the time of a step'),
   tflops: positive.optional().describe('teraflops of the matrix products, in place of --measure'),
   bandwidth: positive.optional().describe('gigabytes a second of memory, read and written, in place of --measure'),
   engine: shape.engine,
@@ -71,6 +75,7 @@ export function resolveEstimateConfig(given: Readonly<Record<string, unknown>>):
     loraTargets: data.loraTargets !== undefined,
     loraModulesToSave: data.loraModulesToSave !== undefined,
     loraDora: data.loraDora,
+    loraEnsureWeightTying: data.loraEnsureWeightTying,
   };
   const stray = Object.entries(further).find(([, isGiven]) => isGiven);
   if (stray && data.loraRank === undefined) throw new UserError(`--${flagName(stray[0])} is for LoRA: give --lora-rank`);

@@ -7,6 +7,7 @@ import type { LossOptions, PreferenceLoss } from '../losses/types';
 import type { Model } from '../models/types';
 import { silent, type Progress } from '../util/progress';
 import type { ReferenceLogProbs } from './referenceLogProbs';
+import { uploadSides } from './stepInputs';
 
 export interface EvaluateOptions extends Omit<LossOptions, 'lengths'> {
   batchSize: number;
@@ -26,12 +27,9 @@ export async function evaluate(
 ): Promise<Record<string, number>> {
   const policy = await pairLogProbs(model, pairs, batchSize, progress, 'evaluation');
   const row = tf.tidy(() => {
-    const upload = (sums: ReferenceLogProbs) => ({ chosen: tf.tensor1d(sums.chosen), rejected: tf.tensor1d(sums.rejected) });
-    const policySums = upload(policy);
-    return pairMetrics(
-      loss.compute(policySums, upload(reference), { beta, labelSmoothing, lengths: completionLengths(pairs) }),
-      policySums,
-    ).dataSync();
+    const policySums = uploadSides(policy);
+    const lengths = uploadSides(completionLengths(pairs));
+    return pairMetrics(loss.compute(policySums, uploadSides(reference), { beta, labelSmoothing, lengths }), policySums).dataSync();
   });
   return Object.fromEntries(Object.entries(namedMetrics([row])).map(([name, value]) => [`eval_${name}`, value]));
 }

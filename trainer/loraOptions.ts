@@ -27,6 +27,7 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
     loraModulesToSave: config.loraModulesToSave,
     rslora: config.rslora || undefined,
     loraDora: config.loraDora || undefined,
+    loraEnsureWeightTying: config.loraEnsureWeightTying || undefined,
   };
   if (rank !== undefined && config.adapter !== undefined)
     throw new UserError(`--lora-rank makes a new adapter and --adapter ${config.adapter} is one already: give one of them`);
@@ -38,7 +39,10 @@ export function loraOptions(config: RunConfig): LoraOptions | undefined {
   const targets = adaptableTargets(config.loraTargets);
   const [alpha, dropout] = [config.loraAlpha ?? 2 * rank, config.loraDropout ?? 0];
   const modulesToSave = wholeModules(config.loraModulesToSave);
-  return { rank, alpha, rslora: config.rslora, dora: config.loraDora, targets, modulesToSave, dropout, seed: config.seed };
+  return {
+    ...{ rank, alpha, rslora: config.rslora, dora: config.loraDora, targets, modulesToSave, dropout, seed: config.seed },
+    ensureWeightTying: config.loraEnsureWeightTying,
+  };
 }
 
 /** How a run keeps its base model's linear weights in 4 bits, if it does. @throws UserError where all weights are trained */

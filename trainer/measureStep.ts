@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { completionLengths, packPairs } from '../datasets/pack';
+import { currentEngine } from '../engine/engine';
 import { rowsAtOnce } from '../engine/ops/tokenLogProbs';
 import { sigmoid } from '../losses/sigmoid';
+import { trainedWeights } from '../models/adapters/attachAdapter';
 import { createAdapter } from '../models/adapters/createAdapter';
 import { disposeModel } from '../models/loadModel';
 import { randomModel } from '../models/randomModel';
@@ -12,7 +13,7 @@ import { finish, updatePieces } from './measureUpdate';
 import { resolveRunConfig, runConfigKeys, type RunConfig } from './runConfig';
 import { trainedShapes } from './stepShape';
 import type { StepParts } from './stepTime';
-import { batchGradients, type StepBatch } from './trainStep';
+import { stepBatch, stepLoss, uploadStep, type StepBatch } from './stepInputs';
 
 /** Blocks of the deeper model that is timed: as many as keep its weights and its products (rows times weights) below these, at least and at most. */
 const BLOCKS = { least: 2, most: 8, weights: 2 ** 28, products: 2 ** 35 };
@@ -33,7 +34,11 @@ export interface TimedModel {
 }
 
 /** Which models are timed: one block, few words; more blocks; more words. Equal to the first where the run's model has no more. */
-export function timedModels(config: BaseConfig, numbersOfBlock: number, rows: number): { small: TimedModel; deep: TimedModel; wide: TimedModel } {
+export function timedModels(
+  config: BaseConfig,
+  numbersOfBlock: number,
+  rows: number,
+): { small: TimedModel; deep: TimedModel; wide: TimedModel } {
   const cheap = Math.floor(Math.min(BLOCKS.weights, BLOCKS.products / rows) / numbersOfBlock);
   const layers = Math.min(config.layers, Math.max(BLOCKS.least, Math.min(BLOCKS.most, cheap)));
   const fitting = Math.max(LEAST_WORDS, Math.min(MANY_WORDS, Math.floor(LARGEST_EMBEDDING / config.width)));
@@ -66,12 +71,14 @@ export async function measureStep(
       const base = randomModel(architecture, { ...config, ...size }, { trainable: !lora, quantization });
       const model = lora ? createAdapter(base, lora, 'random') : base;
       releases.push(() => disposeModel(model));
-      return (): void => {
-        // as many chunks as the whole vocabulary makes
-        const { metrics, grads } = batchGradients({ config: run, model, reference, loss: sigmoid }, batch, 0, rowsAtOnce(config.vocabulary));
-        finish(metrics);
-        tf.dispose([metrics, grads]);
-      };
+      const weights = Object.values(trainedWeights(model));
+      return (): void =>
+        tf.tidy(() => {
+          const inputs = uploadStep(model, batch, reference);
+          // as many chunks as the whole vocabulary makes
+          inputs.completions.chunkRows = rowsAtOnce(config.vocabulary);
+          finish(currentEngine().valueAndGrads(() => stepLoss(model, sigmoid, run, inputs), weights).loss);
+        });
     });
     const pieces = await updatePieces(run, trainedShapes(architecture, config, options));
     releases.push(pieces.dispose);
@@ -110,8 +117,11 @@ export function runOf(options: EstimateConfig): Promise<RunConfig> {
 function meanBatch({ batchSize, promptTokens, completionTokens }: EstimateConfig, words: number): StepBatch {
   const ids = (length: number): Int32Array => Int32Array.from({ length }, (_, i) => i % words);
   const pair = { prompt: ids(promptTokens), chosen: ids(completionTokens), rejected: ids(completionTokens) };
-  const pairs = new Array(batchSize).fill(pair) as (typeof pair)[];
-  return { indices: [...pairs.keys()], packed: packPairs(pairs), lengths: completionLengths(pairs) };
+  const indices = Array.from({ length: batchSize }, (_, i) => i);
+  return stepBatch(
+    indices.map(() => pair),
+    indices,
+  );
 }
 
 /** The least seconds of each of several pieces of work, which run in turn; none may leave anything queued. */

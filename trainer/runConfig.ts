@@ -20,6 +20,12 @@ const LOSSES = [
   ...(['apo_zero', 'apo_down', 'discopop', 'sigmoid_norm'] as const),
 ] as const;
 
+// likewise: the figures of evaluations, as losses/metrics.ts names them
+const EVAL_METRICS = [
+  ...(['eval_loss', 'eval_rewards/chosen', 'eval_rewards/rejected', 'eval_rewards/accuracies', 'eval_rewards/margins'] as const),
+  ...(['eval_logps/chosen', 'eval_logps/rejected'] as const),
+] as const;
+
 /** Every option of a training run: type, bounds, default and help text stand here and nowhere else. */
 export const runConfigSchema = z.strictObject({
   model: path.describe('model to train: a folder in Hugging Face layout, or owner/name[@revision] on the hub'),
@@ -27,6 +33,12 @@ export const runConfigSchema = z.strictObject({
     'preference pairs to train on: JSONL, JSON, CSV, TSV or Parquet with prompt, chosen, rejected, or owner/name[:split] on the hub',
   ),
   eval: path.optional().describe('preference pairs to evaluate on, likewise'),
+  evalFraction: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("share of --train's pairs, drawn by the seed, that is held back to evaluate on in place of --eval; 0: none"),
   applyChatTemplate: z
     .boolean()
     .default(false)
@@ -93,6 +105,10 @@ export const runConfigSchema = z.strictObject({
   loraModulesToSave: path
     .optional()
     .describe('LoRA: names of modules that are trained whole beside it, separated by commas (lm_head, embed_tokens, norm, …)'),
+  loraEnsureWeightTying: z
+    .boolean()
+    .default(false)
+    .describe('LoRA: what is trained of a tied embedding or head, by LoRA or whole, is trained of both as one, so that they stay tied'),
   rslora: z.boolean().default(false).describe("LoRA: the adapter's factor is alpha / sqrt(rank)"),
   loraDropout: z
     .number()
@@ -103,15 +119,42 @@ export const runConfigSchema = z.strictObject({
   loraDora: z.boolean().default(false).describe('LoRA: DoRA, which trains the magnitude of every output beside its direction'),
   ...quantizationOptions('the base model'),
   evalEverySteps: countOrNever.default(100).describe('steps between evaluations; 0: at the end alone'),
+  loadBestModelAtEnd: z
+    .boolean()
+    .default(false)
+    .describe(
+      'leave the weights of the best evaluation, not of the last step: each one better than before gets a checkpoint, the best is kept',
+    ),
+  metricForBestModel: z
+    .enum(EVAL_METRICS)
+    .default('eval_loss')
+    .describe('what makes an evaluation the best, for --load-best-model-at-end and --early-stopping-patience'),
+  greaterIsBetter: z
+    .boolean()
+    .optional()
+    .describe("whether more of that is better (--greater-is-better false: less); by default unless the metric's name ends in loss"),
+  earlyStoppingPatience: countOrNever
+    .default(0)
+    .describe('end the run after this many evaluations in a row without an improvement; 0: never'),
+  earlyStoppingThreshold: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('what an evaluation must better the best one by, and more, to count as an improvement for the patience'),
   saveEverySteps: countOrNever.default(500).describe('steps between checkpoints; 0: none but when interrupted'),
-  keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest; all of them when not given'),
+  keepCheckpoints: count.optional().describe('keep only this many checkpoints, the latest and the best; all of them when not given'),
   maxShardSize: z
     .string()
     .refine((text) => byteCount(text) !== undefined, 'must be a size such as 500MB, 5GB or 2GiB')
     .default('5GB')
     .describe('largest file of saved weights: a larger model goes into several, with an index'),
   logEverySteps: count.default(1).describe('steps between lines of metrics.jsonl, each the mean over those steps'),
-  seed: z.int().min(0).max(0xffffffff).default(0).describe("seed of the order of the pairs and of an adapter's first values and dropout"),
+  seed: z
+    .int()
+    .min(0)
+    .max(0xffffffff)
+    .default(0)
+    .describe("seed of the order of the pairs, of those held back, and of an adapter's first values and dropout"),
   ...engineOptions('tokenised data and reference log-probabilities'),
   resume: z.boolean().default(false).describe("go on from the output folder's last checkpoint, if there is one"),
   overwrite: z.boolean().default(false).describe('replace the run that the output folder holds'),
@@ -135,7 +178,10 @@ export async function resolveRunConfig(flags: Readonly<Record<string, unknown>>,
   if (given.resume === true && given.overwrite === undefined) delete fromFile.overwrite;
   if (given.overwrite === true && given.resume === undefined) delete fromFile.resume;
   const own = { ...fromFile, ...given };
-  const options = { ...presetOptions(own.preset, own), ...own };
+  const options: Record<string, unknown> = { ...presetOptions(own.preset, own), ...own };
+  // as in transformers' Trainer the prefix may be left out
+  const metric = options.metricForBestModel;
+  if (typeof metric === 'string' && !metric.startsWith('eval_')) options.metricForBestModel = `eval_${metric}`;
   const parsed = runConfigSchema.safeParse(options);
   if (!parsed.success) {
     const origin = (key: PropertyKey): string =>
@@ -146,6 +192,7 @@ export async function resolveRunConfig(flags: Readonly<Record<string, unknown>>,
     throw new UserError('--resume goes on with the run in the output folder, --overwrite deletes it: give one of them');
   }
   refuseContradictions(parsed.data);
+  refuseIdleEvaluations(parsed.data);
   return Object.freeze(parsed.data);
 }
 
@@ -168,6 +215,27 @@ function refuseContradictions(config: RunConfig): void {
     throw new UserError('--loss exo_pair needs a --label-smoothing of more than 0; its paper recommends 1e-3');
   if (warmupSteps > 0 && warmupRatio > 0)
     throw new UserError(`--warmup-steps is ${warmupSteps} and --warmup-ratio ${warmupRatio}: give one of them`);
+}
+
+/** The same for what is evaluated and what evaluations decide. @throws UserError naming the first */
+function refuseIdleEvaluations(config: RunConfig): void {
+  const { evalFraction, loadBestModelAtEnd, earlyStoppingPatience } = config;
+  if (config.eval !== undefined && evalFraction > 0)
+    throw new UserError(
+      `--eval-fraction ${evalFraction} holds back pairs to evaluate on, and --eval ${config.eval} gives them: give one of them`,
+    );
+  const asked = loadBestModelAtEnd ? '--load-best-model-at-end' : earlyStoppingPatience > 0 ? '--early-stopping-patience' : undefined;
+  if (asked !== undefined && config.eval === undefined && evalFraction === 0)
+    throw new UserError(`${asked} needs pairs to evaluate on: give --eval or --eval-fraction`);
+  if (asked !== undefined && config.evalEverySteps === 0)
+    throw new UserError(`${asked} needs evaluations during the run, and --eval-every-steps is 0: at the end alone`);
+  if (config.earlyStoppingThreshold > 0 && earlyStoppingPatience === 0)
+    throw new UserError(`--early-stopping-threshold is ${config.earlyStoppingThreshold}: it belongs to --early-stopping-patience`);
+  const idle = config.greaterIsBetter !== undefined ? 'greaterIsBetter' : 'metricForBestModel';
+  if (asked === undefined && config[idle] !== runConfigSchema.shape[idle].parse(undefined))
+    throw new UserError(
+      `--${flagName(idle)} is ${String(config[idle])}: it belongs to --load-best-model-at-end and --early-stopping-patience`,
+    );
 }
 
 /** What is written to the run folder: everything but how this one call treats the folder. Reads back with `--config`. */

@@ -2,8 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { saveModel } from '../models/saveModel';
-import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
 import { checkWritableFolder, fileError, modelFileIn, writeAtomic } from '../util/files';
 import { writtenConfig, type RunConfig } from './runConfig';
@@ -40,12 +38,12 @@ export async function prepareRunFolder(config: RunConfig, goesOn: boolean): Prom
   await writeAtomic(join(config.output, 'config.json'), `${JSON.stringify(writtenConfig(config), null, 2)}\n`);
 }
 
-/** Writes the trained model to `<output>/model`, whole or not at all. @returns the folder */
-export async function saveFinalModel(output: string, model: Model, shardBytes?: number): Promise<string> {
+/** Writes the trained model to `<output>/model`, whole or not at all. @param fill writes its files to a folder @returns the folder */
+export async function saveFinalModel(output: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const target = join(output, 'model');
   const temporary = join(output, `.model.${randomUUID().slice(0, 8)}.tmp`);
   try {
-    await saveModel(model, temporary, shardBytes);
+    await fill(temporary);
     await rm(target, { recursive: true, force: true });
     await rename(temporary, target);
   } catch (error) {

@@ -1,25 +1,21 @@
 import { join } from 'node:path';
-import { readPairs } from '../datasets/readPairs';
-import { tokenizePairs } from '../datasets/tokenizePairs';
-import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel } from '../models/loadModel';
-import { readConfig } from '../models/readConfig';
 import { templateDay } from '../models/templateDay';
-import { byteCount } from '../util/byteCount';
 import { UserError } from '../util/errors';
-import { contentHash } from '../util/files';
 import type { Progress } from '../util/progress';
-import { batchPlan, pairsInUse, type BatchPlan } from './batchPlan';
-import { lastCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoint';
+import { batchPlan, type BatchPlan } from './batchPlan';
+import { bestLine, bestModelRule, isExhausted, stoppedLine } from './bestModel';
+import { lastCheckpoint, type Checkpoint } from './checkpoint';
 import { evaluate } from './evaluate';
 import { quantizationOf } from './loraOptions';
 import { openMetricsLog } from './metricsLog';
 import type { Optimizer } from './optimizer';
-import { referenceLogProbs } from './referenceLogProbs';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
-import { checkRunFolder, prepareRunFolder, saveFinalModel } from './runFolder';
+import { pairsHash, readData, runReferences } from './runData';
+import { evaluationsSoFar, runCheckpoints } from './runCheckpoints';
+import { checkRunFolder, prepareRunFolder } from './runFolder';
 import { warmupLength } from './schedule';
 import { checkAdapter, startingModel, startingPoint } from './startingPoint';
 import { train, type TrainState } from './train';
@@ -56,6 +52,7 @@ const MAY_CHANGE = new Set<keyof RunConfig>([
     'evalEverySteps',
     'saveEverySteps',
     'keepCheckpoints',
+    'earlyStoppingPatience',
   ] as const),
   ...(['maxShardSize', 'logEverySteps', 'engine', 'device', 'precision', 'recompute', 'cache', 'resume', 'overwrite'] as const),
 ]);
@@ -77,75 +74,58 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
   const named = { ...given, chatTemplateDate: await templateDay(folder, day, host.say) };
   const config = { ...named, model: folder };
   await checkAdapter(config);
-  const { pairs, evalPairs } = await readData(config, host);
+  const data = await readData(config, host);
+  const { pairs, evalPairs } = data;
   const plan = batchPlan(pairs.length, config);
   const base = await loadModel(
     config.model,
     { trainable: config.loraRank === undefined, quantization: quantizationOf(config), cacheFolder: config.cache, warn: host.say },
     host.progress,
   );
-  const origin = { modelHash: base.contentHash, dataHash: pairsHash(pairs) };
+  const isJudged = bestModelRule(config) !== undefined;
+  const origin = { modelHash: base.contentHash, dataHash: pairsHash(pairs), ...(isJudged && { evalHash: pairsHash(evalPairs!) }) };
   let model = base;
   let optimizer: Optimizer | undefined;
   try {
     if (checkpoint) checkSameRun(named, checkpoint, origin);
     const options = { cacheFolder: config.cache, batchSize: config.batchSize, shouldStop: host.shouldStop };
-    const reference = await referenceLogProbs(base, pairs, pairsInUse(plan), options, host.progress);
-    const evalReference = evalPairs && (await referenceLogProbs(base, evalPairs, [...evalPairs.keys()], options, host.progress));
-    if (!reference || (evalPairs && !evalReference)) return { step: 0, totalSteps: plan.totalSteps };
+    const references = await runReferences(base, data, plan, options, host.progress);
+    if (!references) return { step: 0, totalSteps: plan.totalSteps };
+    const { reference, evalReference } = references;
     ({ model, optimizer } = await startingPoint(named.model, config, base, checkpoint, host));
     const start: TrainState = checkpoint?.state ?? { step: 0, numTokens: 0, window: [] };
+    start.evaluations = await evaluationsSoFar(config, start.evaluations, host.say);
     await prepareRunFolder(named, checkpoint !== undefined);
     const log = await openMetricsLog(join(config.output, 'metrics.jsonl'), start.step);
     const loss = lossByName(config.loss);
-    let checkpointFolder: string | undefined;
-    const save = async (state: TrainState): Promise<void> => {
-      const epoch = plan.epochAfter(state.step);
-      const full = { version: 1 as const, ...state, epoch, seed: config.seed, ...origin, config: writtenConfig(named) };
-      checkpointFolder = await saveCheckpoint(config.output, full, model, optimizer!, {
-        keep: config.keepCheckpoints,
-        shardBytes: byteCount(config.maxShardSize),
-      });
-    };
+    const checkpoints = runCheckpoints(config, { ...origin, seed: config.seed, config: writtenConfig(named) }, model, optimizer, start);
+    const save = (state: TrainState): Promise<void> => checkpoints.save(state, plan.epochAfter(state.step));
     const evaluateNow = evalPairs && (() => evaluate(model, evalPairs, evalReference!, loss, config, host.progress));
     announce(config, plan, pairs.length, start.step, host);
     const run = { config, model, pairs, reference, plan, optimizer, loss, save, evaluate: evaluateNow, log: log.append };
     const end = await train({ ...run, shouldStop: host.shouldStop, progress: host.progress }, start);
-    const finished = end.step >= plan.totalSteps;
+    const rule = bestModelRule(config);
+    const isEarly = end.step < plan.totalSteps && isExhausted(end.evaluations, rule);
+    const finished = isEarly || end.step >= plan.totalSteps;
     if (end.step > start.step && (!finished || config.saveEverySteps > 0)) await save(end);
+    const checkpointFolder = checkpoints.latest();
     const where = { step: end.step, totalSteps: plan.totalSteps, ...(checkpointFolder !== undefined && { checkpointFolder }) };
-    return finished ? { ...where, modelFolder: await saveFinalModel(config.output, model, byteCount(config.maxShardSize)) } : where;
+    if (!finished) return where;
+    if (isEarly) host.say(stoppedLine(rule!, end.step, plan.totalSteps));
+    if (config.loadBestModelAtEnd) host.say(bestLine(rule!, end.evaluations!, end.step));
+    return { ...where, modelFolder: await checkpoints.saveModel(end) };
   } finally {
     disposeModel(model);
     optimizer?.dispose();
   }
 }
 
-async function readData(config: RunConfig, host: RunHost): Promise<{ pairs: TokenizedPair[]; evalPairs?: TokenizedPair[] }> {
-  const { maxPositions } = (await readConfig(config.model)).config;
-  const read = async (source: string): Promise<TokenizedPair[]> => {
-    const { pairs, notes } = await readPairs(source, host.progress);
-    for (const note of notes) host.say(note);
-    const { applyChatTemplate, maxLength } = config;
-    const where = { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source };
-    const options = { ...where, applyChatTemplate, templateDay: config.chatTemplateDate, maxLength, say: host.say };
-    return tokenizePairs(pairs, options, host.progress);
-  };
-  const pairs = await read(config.train);
-  host.say(`${pairs.length} pairs to train on from ${config.train}`);
-  if (config.eval === undefined) return { pairs };
-  const evalPairs = await read(config.eval);
-  host.say(`${evalPairs.length} pairs to evaluate on from ${config.eval}`);
-  return { pairs, evalPairs };
-}
-
-function pairsHash(pairs: readonly TokenizedPair[]): string {
-  const bytes = (ids: Int32Array): Uint8Array => new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
-  return contentHash(...pairs.flatMap((pair) => [bytes(pair.prompt), bytes(pair.chosen), bytes(pair.rejected)]));
-}
-
 /** Refuses to go on with another model, other data or other options than the run began with. @throws UserError listing them */
-function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Checkpoint['state'], 'modelHash' | 'dataHash'>): void {
+function checkSameRun(
+  config: RunConfig,
+  { state }: Checkpoint,
+  origin: Pick<Checkpoint['state'], 'modelHash' | 'dataHash' | 'evalHash'>,
+): void {
   // an option that the checkpoint's version did not know was at what is its default now
   const before = (key: keyof RunConfig): unknown => state.config[key] ?? runConfigSchema.shape[key].safeParse(undefined).data;
   // nor the day that its chat template wrote, which shows in the data alone
@@ -155,6 +135,8 @@ function checkSameRun(config: RunConfig, { state }: Checkpoint, origin: Pick<Che
     .map((key) => `${key} was ${String(before(key))}, now ${String(config[key])}`);
   if (origin.modelHash !== state.modelHash) differences.push(`${config.model} is not the model that the run started from`);
   if (origin.dataHash !== state.dataHash) differences.push(`${config.train} does not hold the pairs that the run started with`);
+  if (origin.evalHash !== undefined && state.evalHash !== undefined && origin.evalHash !== state.evalHash)
+    differences.push(`${config.eval ?? config.train} does not hold the pairs on which the run's best evaluation was made`);
   if (differences.length === 0) return;
   throw new UserError(`cannot resume ${config.output}: ${differences.join('; ')}; --overwrite starts anew`);
 }

@@ -1,10 +1,9 @@
-import { targetModules } from '../models/adapters/adaptableModules';
 import { baseName, isAdapterFolder, setAdapterBase } from '../models/adapters/adapterFolder';
 import { trainedWeights } from '../models/adapters/attachAdapter';
 import { quantizationText } from '../models/adapters/baseQuantization';
 import { unties } from '../models/adapters/copies';
-import { savedModules } from '../models/adapters/savedModules';
 import { createAdapter } from '../models/adapters/createAdapter';
+import { chosenModules } from '../models/adapters/chosenModules';
 import { disposeModel, loadModel } from '../models/loadModel';
 import { readConfig } from '../models/readConfig';
 import { localFolder, localModel } from '../models/localModel';
@@ -46,8 +45,7 @@ export async function checkAdapter(config: RunConfig): Promise<void> {
       `--lora-rank makes a new adapter, but --model ${config.model} is one already: leave --lora-rank out to train it on`,
     );
   const { architecture, config: shape } = await readConfig(config.model);
-  const targets = targetModules(architecture, shape, lora.targets);
-  savedModules(architecture, shape, lora.modulesToSave ?? [], targets);
+  chosenModules(architecture, shape, lora);
 }
 
 /** The model and optimizer to go on with: the base model's, or the checkpoint's in place of it. @param name the base model as it was named */

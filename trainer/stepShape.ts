@@ -1,5 +1,5 @@
-import { savedModules } from '../models/adapters/savedModules';
-import { linearModules, targetModules, untiedShapes } from '../models/adapters/adaptableModules';
+import { linearModules, untiedShapes } from '../models/adapters/adaptableModules';
+import { chosenModules } from '../models/adapters/chosenModules';
 import type { Architecture, BaseConfig } from '../models/types';
 import type { EstimateConfig } from './estimateConfig';
 import { adaptableTargets, wholeModules } from './loraOptions';
@@ -114,13 +114,17 @@ function adapterSize(architecture: Architecture, config: BaseConfig, options: Es
 function adapterShapes(
   architecture: Architecture,
   config: BaseConfig,
-  { loraRank, loraTargets, loraModulesToSave, loraDora }: EstimateConfig,
+  { loraRank, loraTargets, loraModulesToSave, loraEnsureWeightTying, loraDora }: EstimateConfig,
 ): { matrices: (readonly number[])[]; magnitudes: (readonly number[])[] } {
   if (loraRank === undefined) return { matrices: [], magnitudes: [] };
-  const modules = targetModules(architecture, config, adaptableTargets(loraTargets));
+  const [targets, modulesToSave] = [adaptableTargets(loraTargets), wholeModules(loraModulesToSave)];
+  const chosen = chosenModules(architecture, config, { targets, modulesToSave, ensureWeightTying: loraEnsureWeightTying });
+  const { targets: modules, saved, tied } = chosen;
   const shapes = untiedShapes(architecture, config);
-  const whole = savedModules(architecture, config, wholeModules(loraModulesToSave), modules).flatMap(({ weights }) => weights);
-  const low = modules.flatMap(({ inputs, outputs }) => [
+  // a tied head's are its embedding's
+  const own = modules.filter(({ name }) => name !== tied?.head);
+  const whole = saved.filter(({ name }) => name !== tied?.head).flatMap(({ weights }) => weights);
+  const low = own.flatMap(({ inputs, outputs }) => [
     [loraRank, inputs],
     [outputs, loraRank],
   ]);

@@ -1,15 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs-core';
-import { completionLengths, packPairs } from '../datasets/pack';
 import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import { namedMetrics } from '../losses/metrics';
 import { UserError } from '../util/errors';
 import type { Progress } from '../util/progress';
 import type { BatchPlan } from './batchPlan';
+import { afterEvaluation, bestFigures, bestModelRule, isExhausted, type EvaluationHistory } from './bestModel';
 import type { MetricsLine } from './metricsLog';
 import { scheduleFactor, warmupLength } from './schedule';
-import { trainStep, type StepBatch, type StepContext, type StepResult } from './trainStep';
+import { stepBatch, type StepBatch } from './stepInputs';
+import { trainStep, type StepContext, type StepResult } from './trainStep';
 
 /** Where a run stands: all that it needs beside weights, optimizer state and config to go on. */
 export interface TrainState {
@@ -19,6 +20,8 @@ export interface TrainState {
   numTokens: number;
   /** `pairMetrics` of the steps since the last line of the log. */
   window: number[][];
+  /** What the evaluations gave so far, where the best one is kept or decides when to stop. */
+  evaluations?: EvaluationHistory | undefined;
 }
 
 export interface TrainRun extends StepContext {
@@ -32,11 +35,13 @@ export interface TrainRun extends StepContext {
   progress: Progress;
 }
 
-/** Trains from `start` to the plan's last step, or until told to stop, which it does at a step's end. @returns where the run stands */
+/** Trains from `start` to the plan's last step, or until its patience ends or it is told to stop, which it does at a step's end. @returns where the run stands */
 export async function train(run: TrainRun, start: TrainState): Promise<TrainState> {
   const { config, plan, pairs } = run;
   const pending: StepResult[] = [];
   let { step, numTokens, window } = start;
+  const rule = bestModelRule(config);
+  let evaluations = rule && (start.evaluations ?? { count: 0, stale: 0 });
   let shown: Record<string, number> = {};
   let gradNorm = NaN;
   const spent = { pairs: 0, ms: 0 };
@@ -64,14 +69,11 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
   const engine = currentEngine();
   const queued = engine.device.startsWith('cuda');
   const warmup = warmupLength(config, plan.totalSteps);
-  const prepare = (place: number): StepBatch[] =>
-    plan.batches(place).map((indices) => {
-      const members = indices.map((i) => pairs[i]);
-      return { indices, packed: packPairs(members), lengths: completionLengths(members) };
-    });
+  const prepare = (place: number): StepBatch[] => plan.batches(place).map((indices) => stepBatch(pairs, indices));
+  const state = (): TrainState => ({ step, numTokens, window, ...(evaluations && { evaluations }) });
   let next: StepBatch[] | undefined;
   run.progress({ stage: 'training', done: step, total: plan.totalSteps });
-  while (step < plan.totalSteps && !run.shouldStop()) {
+  while (step < plan.totalSteps && !isExhausted(evaluations, rule) && !run.shouldStop()) {
     const learningRate = config.learningRate * scheduleFactor(config.schedule, step, warmup, plan.totalSteps);
     const began = performance.now();
     const batches = next ?? prepare(step);
@@ -108,13 +110,18 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
       shown = { loss, accuracy: figures['rewards/accuracies'], margin: figures['rewards/margins'] };
       window = [];
     }
-    if (evaluates) run.log({ step, ...(await run.evaluate!()) });
-    if (saves) await run.save({ step, numTokens, window });
+    if (evaluates) {
+      const figures = await run.evaluate!();
+      if (evaluations && rule) evaluations = afterEvaluation(evaluations, step, figures[rule.metric], rule);
+      run.log({ step, ...figures, ...bestFigures(evaluations) });
+    }
+    const isBest = config.loadBestModelAtEnd && evaluations?.best?.step === step;
+    if (saves || isBest) await run.save(state());
     const pace = (spent.pairs * 1000) / spent.ms;
     run.progress({ stage: 'training', done: step, total: plan.totalSteps, fields: { ...shown, 'pairs/s': pace } });
     // signals are heard between turns of the event loop alone
     await setImmediate();
   }
   await readPending();
-  return { step, numTokens, window };
+  return state();
 }

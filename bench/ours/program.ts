@@ -44,7 +44,11 @@ export function clockOf(clock: Clock): () => number {
  * Times `run`, which must leave nothing queued on the device when its promise is kept.
  * @returns milliseconds of each run after the warmup
  */
-export async function timed({ runs, warmup }: Pick<Common, 'runs' | 'warmup'>, run: (place: number) => void | Promise<void>, now = clockOf('wall')): Promise<number[]> {
+export async function timed(
+  { runs, warmup }: Pick<Common, 'runs' | 'warmup'>,
+  run: (place: number) => void | Promise<void>,
+  now = clockOf('wall'),
+): Promise<number[]> {
   const times: number[] = [];
   for (let place = 0; place < warmup + runs; place++) {
     // what building and warming up took at most is not the measured work's

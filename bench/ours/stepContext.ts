@@ -1,10 +1,10 @@
-import { completionLengths, packPairs } from '../../datasets/pack';
 import { pairLogProbs } from '../../datasets/pairLogProbs';
 import type { TokenizedPair } from '../../datasets/types';
 import { sigmoid } from '../../losses/sigmoid';
 import { createOptimizer } from '../../trainer/optimizer';
 import { resolveRunConfig } from '../../trainer/runConfig';
-import type { StepBatch, StepContext } from '../../trainer/trainStep';
+import { stepBatch, type StepBatch } from '../../trainer/stepInputs';
+import type { StepContext } from '../../trainer/trainStep';
 import { loadModel } from '../../models/loadModel';
 import { readBenchPairs, readTexts } from '../pairs';
 import type { Common } from './program';
@@ -52,8 +52,7 @@ export async function prepareSteps(
     context: { config, model, reference, optimizer, loss: sigmoid, pairs },
     batchAt: (step) => {
       const indices = Array.from({ length: options.batch }, (_, i) => (step * options.batch + i) % pairs.length);
-      const members = indices.map((i) => pairs[i]);
-      return { indices, packed: packPairs(members), lengths: completionLengths(members) };
+      return stepBatch(pairs, indices);
     },
   };
 }

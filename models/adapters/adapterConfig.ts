@@ -19,6 +19,8 @@ export interface AdapterConfig {
   dropout: number;
   /** Modules that it holds whole. */
   modulesToSave: readonly string[];
+  /** A tied head's addition is its embedding's. */
+  ensureWeightTying: boolean;
   rankPattern: Readonly<Record<string, number>>;
   alphaPattern: Readonly<Record<string, number>>;
 }
@@ -47,6 +49,7 @@ const WITHOUT_EFFECT = new Set([
     'alpha_pattern',
     'init_lora_weights',
     'bias',
+    'ensure_weight_tying',
   ],
 ]);
 
@@ -81,6 +84,7 @@ export async function readAdapterConfig(file: string): Promise<AdapterConfig> {
     dora: flag(source, 'use_dora', false),
     dropout: dropoutRate(source),
     modulesToSave: names(source, 'modules_to_save'),
+    ensureWeightTying: flag(source, 'ensure_weight_tying', false),
     rankPattern: pattern(source, 'rank_pattern'),
     alphaPattern: pattern(source, 'alpha_pattern'),
   };
@@ -149,6 +153,7 @@ export function newAdapterConfig(
     use_rslora: options.rslora,
     use_dora: options.dora ?? false,
     modules_to_save: modulesToSave.length > 0 ? modulesToSave : null,
+    ...(options.ensureWeightTying && { ensure_weight_tying: true }),
     init_lora_weights: true,
     rank_pattern: {},
     alpha_pattern: {},

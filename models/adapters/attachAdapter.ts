@@ -5,6 +5,7 @@ import { patchWeight, unpatchWeight } from '../../engine/ops/weightPatches';
 import type { Model } from '../types';
 import { dropped } from './adapterDropout';
 import { moduleWeight, withCopies } from './copies';
+import { lowRank } from './lowRank';
 import type { Adapter, AdapterDropout, LoraModule } from './types';
 
 /** The model with an adapter on its weights, which stay as they are. `disposeModel` frees both. */
@@ -27,7 +28,8 @@ function added(
   output: tf.Tensor2D,
   bias: tf.Tensor | undefined,
 ): tf.Tensor2D {
-  const { a, b, scale, magnitude, inputFirst } = module;
+  const { scale, magnitude, inputFirst } = module;
+  const { a, b } = lowRank(module);
   const seen = dropped(x, module.name, dropout);
   if (!magnitude) return addLowRank(output, seen, a, b, scale);
   const bare = bias ? tf.sub<tf.Tensor2D>(output, bias) : output;
@@ -45,13 +47,15 @@ function embedded(module: LoraModule, weight: tf.Tensor, ids: tf.Tensor1D, rows:
 
 /** DoRA. @param low [T, R]: x · Aᵀ  @param bare x times the weight */
 function withMagnitude(
-  { a, b, scale, inputFirst }: LoraModule,
+  module: LoraModule,
   magnitude: tf.Variable,
   weight: tf.Tensor,
   low: tf.Tensor2D,
   output: tf.Tensor2D,
   bare: tf.Tensor2D,
 ): tf.Tensor2D {
+  const { scale, inputFirst } = module;
+  const { a, b } = lowRank(module);
   return addDora(output, bare, bareProduct(low, b, false), magnitude, mergedNorms(weight, a, b, scale, inputFirst), scale);
 }
 

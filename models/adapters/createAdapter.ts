@@ -5,51 +5,60 @@ import { UserError } from '../../util/errors';
 import { randomStream, seedFrom, type Random } from '../../util/random';
 import type { Model } from '../types';
 import { loraScale, newAdapterConfig } from './adapterConfig';
-import { linearModules, namesForModules, targetModules, type AdaptableModule } from './adaptableModules';
+import { linearModules, namesForModules, type AdaptableModule } from './adaptableModules';
+import { chosenModules } from './chosenModules';
 import { quantizationText } from './baseQuantization';
 import { attachAdapter } from './attachAdapter';
 import { moduleWeight } from './copies';
-import { savedModules, type SavedModule } from './savedModules';
+import { lowRank } from './lowRank';
+import type { SavedModule } from './savedModules';
+import { copyName, loraName, magnitudeName } from './tensorNames';
 import type { LoraModule, LoraOptions } from './types';
-
-/** PEFT's name of a module's DoRA magnitudes. */
-export const magnitudeName = (module: string): string => `base_model.model.${module}.lora_magnitude_vector`;
-
-/** PEFT's names of a module's two matrices. */
-export const loraName = ({ name, kind }: Pick<LoraModule, 'name' | 'kind'>, matrix: 'A' | 'B'): string =>
-  `base_model.model.${name}.${kind === 'embedding' ? `lora_embedding_${matrix}` : `lora_${matrix}.weight`}`;
-
-/** PEFT's name of a weight that an adapter holds whole. */
-export const copyName = (weight: string): string => `base_model.model.${weight}`;
+import { tiedHead } from './weightTying';
 
 /**
  * The model with a new adapter: A uniform in ±1/sqrt(I), as `nn.Linear` starts and PEFT with it, B zero, so that nothing is added yet; for an
- * embedding A zero and B normal. DoRA's magnitudes are the weight's own norms.
+ * embedding A zero and B normal, or uniform in ±1/sqrt(D) where its head shares them (PEFT starts the head last). DoRA's magnitudes are the weight's own norms.
  * @param base how adapter_config.json names the model
  * @throws UserError for a target that names nothing in the model
  */
 export function createAdapter(model: Model, options: LoraOptions, base: string): Model {
   const { architecture, config } = model;
-  const targets = targetModules(architecture, config, options.targets);
-  const saved = savedModules(architecture, config, options.modulesToSave ?? [], targets);
+  const { targets, saved, tied } = chosenModules(architecture, config, options);
   refuseQuantized(model, saved);
   const scale = loraScale(options.alpha, options.rank, options.rslora);
   const weights: Record<string, tf.Variable> = {};
   const engine = currentEngine();
-  const modules = targets.map((target): LoraModule => {
+  const modules: LoraModule[] = [];
+  const added = (target: AdaptableModule): LoraModule => {
+    if (target.name === tied?.head)
+      return tiedHead(
+        target,
+        modules.find(({ name }) => name === tied.embedding)!,
+        scale,
+      );
     const { name, kind, inputFirst } = target;
-    const [a, b] = firstMatrices(target, options).map(([values, shape]) => engine.parameter(values, shape, true));
+    const first = firstMatrices(target, options, name === tied?.embedding);
+    const [a, b] = first.map(([values, shape]) => engine.parameter(values, shape, true));
     weights[loraName(target, 'A')] = a;
     weights[loraName(target, 'B')] = b;
-    const module = { name, kind, inputFirst, scale, a, b };
-    if (!options.dora) return module;
-    const norms = tf.tidy(() => mergedNorms(moduleWeight(model, name), a, b, scale, inputFirst).dataSync<'float32'>().slice());
+    return { name, kind, inputFirst, scale, a, b };
+  };
+  for (const target of targets) {
+    const { name, inputFirst } = target;
+    const module = added(target);
+    modules.push(module);
+    if (!options.dora) continue;
+    const norms = tf.tidy(() => {
+      const { a, b } = lowRank(module);
+      return mergedNorms(moduleWeight(model, name), a, b, scale, inputFirst).dataSync<'float32'>().slice();
+    });
     const magnitude = engine.parameter(norms, [target.outputs], true, true);
     weights[magnitudeName(name)] = magnitude;
-    return { ...module, magnitude };
-  });
+    module.magnitude = magnitude;
+  }
   const copies: Record<string, tf.Variable> = {};
-  for (const name of saved.flatMap((module) => module.weights)) {
+  for (const name of saved.flatMap((module) => (module.name === tied?.head ? [] : module.weights))) {
     const own = (model.weights[name] ?? moduleWeight(model, name.replace(/\.weight$/, ''))) as tf.Variable;
     copies[name] = engine.parameter(engine.readParameter(own), own.shape, true);
     weights[copyName(name)] = copies[name];
@@ -61,6 +70,7 @@ export function createAdapter(model: Model, options: LoraOptions, base: string):
     config: adapterConfig,
     modules,
     copies,
+    ...(tied && { tied }),
     weights,
     dropout: { rate: options.dropout ?? 0 },
     baseHash: model.filesHash ?? model.contentHash,
@@ -68,12 +78,17 @@ export function createAdapter(model: Model, options: LoraOptions, base: string):
   });
 }
 
-/** The first values of A and B, with their shapes. */
-function firstMatrices({ name, kind, inputs, outputs }: AdaptableModule, { rank, seed }: LoraOptions): [Float32Array, number[]][] {
+/** The first values of A and B, with their shapes. @param isShared an embedding's head has them too */
+function firstMatrices(
+  { name, kind, inputs, outputs }: AdaptableModule,
+  { rank, seed }: LoraOptions,
+  isShared: boolean,
+): [Float32Array, number[]][] {
   const random = randomStream(seedFrom(seed, 'lora', name));
   const [a, b] = [new Float32Array(rank * inputs), new Float32Array(outputs * rank)];
-  if (kind === 'embedding') for (let i = 0; i < b.length; i++) b[i] = normal(random);
-  else for (let i = 0; i < a.length; i++) a[i] = (2 * random() - 1) / Math.sqrt(inputs);
+  const uniform = (width: number): number => (2 * random() - 1) / Math.sqrt(width);
+  if (kind === 'embedding') for (let i = 0; i < b.length; i++) b[i] = isShared ? uniform(outputs) : normal(random);
+  else for (let i = 0; i < a.length; i++) a[i] = uniform(inputs);
   return [
     [a, [rank, inputs]],
     [b, [outputs, rank]],

@@ -9,9 +9,10 @@ import { CONFIG_FILE, WEIGHTS_FILE, readAdapterConfig } from './adapterConfig';
 import { adapterHash } from './adapterFolder';
 import { attachAdapter } from './attachAdapter';
 import { quantizationText } from './baseQuantization';
-import { copyName, loraName, magnitudeName } from './createAdapter';
+import { copyName, loraName, magnitudeName } from './tensorNames';
 import { checkUnchanged, matchTensors, type AdapterBase } from './matchTensors';
 import type { Adapter, LoraModule } from './types';
+import { tiedHead, tiedInFile } from './weightTying';
 
 /** Where an adapter file says which model it was made for. */
 export const BASE_HASH = 'base_model_hash';
@@ -57,21 +58,33 @@ export async function readAdapter(model: AdapterBase, folder: string, trainable:
       throw new UserError(`${path}: this adapter was trained on another model than ${model.folder} (its weights or config.json differ)`);
     const parameter = async (name: string, shape: readonly number[], wide = false): Promise<tf.Variable> =>
       (weights[name] = currentEngine().parameter(await file.read(name), shape, trainable, wide));
-    const { matched, whole, unchanged } = matchTensors(file, config, model);
+    const tensors = matchTensors(file, config, model);
+    const { matched, whole, unchanged } = tensors;
     for (const weight of unchanged) await checkUnchanged(file, weight, model);
+    const tied = await tiedInFile(file, config, model, tensors);
     const modules: LoraModule[] = [];
     for (const { module, rank, scale } of matched) {
       const { name, kind, inputFirst, inputs, outputs } = module;
-      const a = await parameter(loraName(module, 'A'), [rank, inputs]);
-      const b = await parameter(loraName(module, 'B'), [outputs, rank]);
-      const own = { name, kind, inputFirst, scale, a, b };
+      const own =
+        name === tied?.head
+          ? tiedHead(
+              module,
+              modules.find((other) => other.name === tied.embedding)!,
+              scale,
+            )
+          : {
+              ...{ name, kind, inputFirst, scale },
+              a: await parameter(loraName(module, 'A'), [rank, inputs]),
+              b: await parameter(loraName(module, 'B'), [outputs, rank]),
+            };
       modules.push(config.dora ? { ...own, magnitude: await parameter(magnitudeName(name), [outputs], true) } : own);
     }
     const copies: Record<string, tf.Variable> = {};
-    for (const [name, shape] of whole) copies[name] = await parameter(copyName(name), shape);
+    for (const [name, shape] of whole) if (name !== `${tied?.head}.weight`) copies[name] = await parameter(copyName(name), shape);
     const trainedOn = file.metadata[BASE_QUANTIZATION];
     return {
       ...{ config: config.raw, modules, copies, weights, dropout: { rate: config.dropout }, baseHash },
+      ...(tied && { tied }),
       ...(trainedOn !== undefined && { trainedOn }),
     };
   } catch (error) {

@@ -3,7 +3,7 @@ import type { SafetensorsFile } from '../safetensors';
 import type { Model } from '../types';
 import { adaptableModules, embeddingAndHead, untiedShapes, type AdaptableModule } from './adaptableModules';
 import { moduleScale, type AdapterConfig } from './adapterConfig';
-import { copyName, loraName, magnitudeName } from './createAdapter';
+import { copyName, loraName, magnitudeName } from './tensorNames';
 
 /** What is asked of the model that an adapter is read for. */
 export interface AdapterBase extends Pick<Model, 'architecture' | 'config' | 'folder' | 'contentHash' | 'filesHash'> {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { mergedNorms } from '../../engine/ops/dora';
+import { lowRank } from './lowRank';
 import type { LoraModule } from './types';
 
 /**
@@ -7,8 +8,10 @@ import type { LoraModule } from './types';
  * @param weight as it is stored: [O, I], or [I, O] where the module's is `inputFirst`
  * @returns in the same layout
  */
-export function mergedWeight(weight: tf.Tensor2D, { a, b, scale, magnitude, inputFirst }: LoraModule): tf.Tensor2D {
+export function mergedWeight(weight: tf.Tensor2D, module: LoraModule): tf.Tensor2D {
+  const { scale, magnitude, inputFirst } = module;
   return tf.tidy(() => {
+    const { a, b } = lowRank(module);
     const delta = tf.mul(tf.matMul<tf.Tensor2D>(b, a), scale);
     const sum = tf.add<tf.Tensor2D>(weight, inputFirst ? tf.transpose(delta) : delta);
     if (!magnitude) return sum;

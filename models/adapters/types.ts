@@ -15,6 +15,8 @@ export interface LoraOptions {
   targets: readonly string[];
   /** Modules that are trained whole, as copies: PEFT's `modules_to_save`. */
   modulesToSave?: readonly string[];
+  /** What is made of a tied embedding is made of the head too: PEFT's `ensure_weight_tying`. */
+  ensureWeightTying?: boolean;
   /** DoRA (arXiv 2402.09353): a magnitude a module's output is trained beside the direction. */
   dora?: boolean;
   /** Share of the inputs that training hides from the low-rank part. */
@@ -35,8 +37,16 @@ export interface LoraModule {
   a: tf.Variable;
   /** [O, R] */
   b: tf.Variable;
+  /** `a` and `b` are its embedding's B and A, which are its own transposed. */
+  isTied?: true;
   /** DoRA's, [O]. */
   magnitude?: tf.Variable;
+}
+
+/** An embedding and the head that is tied to it, where an adapter makes one thing of both. */
+export interface TiedModules {
+  embedding: string;
+  head: string;
 }
 
 /** LoRA's dropout: `seed` is there while it is active (adapterDropout.ts). */
@@ -52,7 +62,9 @@ export interface Adapter {
   modules: readonly LoraModule[];
   /** Weights that stand in for the model's own, by the model's names. */
   copies: Readonly<Record<string, tf.Variable>>;
-  /** Everything that is trained, by the names of adapter_model.safetensors. */
+  /** The copy or addition of the first is the second's too. */
+  tied?: TiedModules;
+  /** Everything that is trained, by the names of adapter_model.safetensors, where a tied head stands beside it. */
   weights: Readonly<Record<string, tf.Variable>>;
   dropout: AdapterDropout;
   /** The base model's `contentHash`. */

@@ -2,6 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { UserError } from '../../util/errors';
 import { fileError } from '../../util/files';
 import type { Progress } from '../../util/progress';
+import { transposed } from '../floats';
 import { TENSOR_TYPES, dequantize } from './dequantize';
 import { floatsToBfloat16 } from './halfFloats';
 import type { PlannedTensor } from './planImport';
@@ -77,13 +78,6 @@ async function* changedValues(file: FileHandle, path: string, { source, change }
     else if (typeof change === 'object') yield reordered(values, source.shape.length === 1 ? 1 : columns, change.rows);
     else yield values;
   }
-}
-
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) out[column * rows + row] = values[row * columns + column];
-  return out;
 }
 
 function reordered(values: Float32Array, columns: number, sourceRow: (row: number) => number): Float32Array {

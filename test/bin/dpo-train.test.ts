@@ -119,3 +119,32 @@ test('a finished run is not overwritten by the same command', async () => {
   expect(stderr).toContain('--resume goes on with it, --overwrite deletes it');
   expect(metrics('through')).toBe(before);
 });
+
+test('pairs held back, the best model kept and the run ended early: lines say so', async () => {
+  const { code, stdout, stderr } = await runCommand('dpo-train', [
+    ...args(
+      'early',
+      '--eval-fraction',
+      '0.3',
+      '--max-steps',
+      '400',
+      '--eval-every-steps',
+      '2',
+      '--save-every-steps',
+      '0',
+      '--learning-rate',
+      '1e-3',
+    ),
+    ...['--load-best-model-at-end', '--metric-for-best-model', 'rewards/margins', '--greater-is-better', 'false'],
+    ...['--early-stopping-patience', '2', '--early-stopping-threshold', '0.05'],
+  ]);
+  expect([code, stderr.includes('error')]).toEqual([0, false]);
+  expect(stdout).toMatch(/12 pairs to train on from .*, 6 held back to evaluate on\n/);
+  const [, step] =
+    /stopped early after step (\d+) of 400: 2 evaluations in a row without a lower eval_rewards\/margins by more than 0.05/.exec(stdout)!;
+  expect(stdout).toMatch(
+    /the model has the weights of step \d+, whose eval_rewards\/margins of -?[\d.]+ is the lowest of \d+ evaluations\n/,
+  );
+  expect(stdout).toContain(`model: ${join(root, 'early', 'model')}`);
+  expect(metrics('early').trim().split('\n').at(-1)).toContain(`"step":${step},"eval_loss"`);
+});

@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { currentEngine } from '../../engine/engine';
 import { startEngine } from '../../engine/startEngine';
 import { accumulateGradients, rmsPropUpdate } from '../../engine/ops/updates';
 import * as tf from '@tensorflow/tfjs-core';
 import { goldenRun } from './goldenRun';
 import { goldenCases } from './trainingGolden';
+import { trainingRuns } from './trainingRun';
 
 beforeAll(() => startEngine({ engine: 'torch', device: 'cpu', precision: 'bf16' }));
 
@@ -46,4 +49,20 @@ test('gradients of several batches add up in float32: in bf16 256 + 1 is 256', (
   });
   expect(mean).toEqual([64.75, 64.75, 64.75]);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test("the best evaluation's float32 masters are the model, stopped and resumed too", async () => {
+  const options = { ...{ batchSize: 4, learningRate: 1e-3, seed: 11, evalEverySteps: 2, saveEverySteps: 0 }, loadBestModelAtEnd: true };
+  const { run, evaluation, remove } = trainingRuns({ ...options, metricForBestModel: 'rewards/rejected' });
+  const weights = (output: string): Buffer => readFileSync(join(output, 'model', 'model.safetensors'));
+  const through = await run('through', { eval: evaluation, maxSteps: 6 });
+  const step = through.lines.at(-1)!.best_step;
+  expect(step).toBeLessThan(6);
+  const short = await run('short', { eval: evaluation, maxSteps: step });
+  expect(weights(through.output)).toEqual(weights(short.output));
+  await run('stopped', { eval: evaluation, maxSteps: 6 }, 5);
+  const resumed = await run('stopped', { eval: evaluation, maxSteps: 6, resume: true });
+  expect(resumed.metrics).toBe(through.metrics);
+  expect(weights(resumed.output)).toEqual(weights(through.output));
+  remove();
 });

@@ -71,6 +71,18 @@ describe.each(['gpt2', 'gpt2-switched', 'gemma3-text', 'llama', 'qwen3', 'cohere
   });
 });
 
+test.each([{ loraTargets: 'lm_head,c_attn' }, { loraTargets: 'c_attn', loraModulesToSave: 'wte' }])(
+  'embedding and head that stay tied are counted once: %j',
+  async (lora) => {
+    const given = { loraRank: 2, loraDora: true, loraEnsureWeightTying: true, ...lora };
+    const base = await loadModel(join(goldenModels, 'gpt2'), { trainable: false, cacheFolder });
+    const run = await resolveRunConfig({ model: 'm', train: 't', output: 'o', ...given });
+    const model = createAdapter(base, loraOptions(run)!, 'gpt2');
+    expect((await gpt2(given)).shape.trained).toBe(numbers(Object.values(trainedWeights(model))));
+    disposeModel(model);
+  },
+);
+
 const gpt2 = async (given: Record<string, unknown>) => {
   const { architecture, config } = await readConfig(join(goldenModels, 'gpt2'));
   const options = resolveEstimateConfig({ model: 'm', promptTokens: 10, completionTokens: 8, batchSize: 4, ...given });

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
+import { transposed } from '../../models/floats';
 import { readSafetensors } from '../../models/safetensors';
 import { resolveRunConfig } from '../../trainer/runConfig';
 import { runTraining } from '../../trainer/runTraining';
@@ -98,6 +99,28 @@ test('embedding and head by LoRA, norms whole: says that it unties them; stopped
   expect(resumed.lines).toEqual(whole.lines);
   expect(resumed.weights()).toEqual(whole.weights());
   expect(tf.memory().numTensors).toBe(tensors);
+});
+
+test('--lora-ensure-weight-tying: embedding and head stay one, and nothing is said; stopped and resumed it leaves the same', async () => {
+  const options = { loraTargets: 'lm_head,c_attn', loraEnsureWeightTying: true, loraDropout: 0.1, learningRate: 2e-3, maxSteps: 10 };
+  const said: string[] = [];
+  const whole = await run('tied', options, Infinity, said);
+  expect(said.filter((line) => line.includes('ties its head'))).toEqual([]);
+  expect(Math.abs(whole.lines[0].loss - Math.LN2)).toBeLessThan(1e-6);
+  expect(whole.lines[9].loss).toBeLessThan(Math.LN2);
+  const folder = join(whole.output, 'model');
+  const config = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+  expect(config).toMatchObject({ target_modules: ['c_attn', 'lm_head', 'wte'], ensure_weight_tying: true });
+  const file = await readSafetensors(join(folder, 'adapter_model.safetensors'));
+  const read = (name: string) => file.read(`base_model.model.${name}`);
+  const [a, headB] = [await read('transformer.wte.lora_embedding_A'), await read('lm_head.lora_B.weight')];
+  await file.close();
+  expect(Math.max(...a.map(Math.abs))).toBeGreaterThan(0);
+  expect(headB).toEqual(transposed(a, 2, a.length / 2));
+  await run('tied-stopped', { ...options, saveEverySteps: 2 }, 3);
+  const resumed = await run('tied-stopped', { ...options, saveEverySteps: 2, resume: true });
+  expect(resumed.lines).toEqual(whole.lines);
+  expect(resumed.weights()).toEqual(whole.weights());
 });
 
 test('an adapter named as the model is trained on: it is its own reference', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { METRIC_NAMES } from '../../losses/metrics';
 import { losses } from '../../losses/registry';
 import { resolveRunConfig, runConfigKeys, runConfigSchema, writtenConfig } from '../../trainer/runConfig';
 import { flagName } from '../../util/optionIssues';
@@ -72,6 +73,41 @@ test('contradictions and broken files are refused', async () => {
   expect(await problem({ ...needed, loss: 'exo_pair' })).toContain('--loss exo_pair needs a --label-smoothing');
   expect(await problem({ ...needed, warmupSteps: 3, warmupRatio: 0.1 })).toContain('give one of them');
   expect(await problem(needed, file('version: 2'))).toContain('this program reads version 1');
+});
+
+test.each([
+  [
+    { evalFraction: 0.1, eval: 'e.jsonl' },
+    '--eval-fraction 0.1 holds back pairs to evaluate on, and --eval e.jsonl gives them: give one of them',
+  ],
+  [{ loadBestModelAtEnd: true }, '--load-best-model-at-end needs pairs to evaluate on: give --eval or --eval-fraction'],
+  [{ earlyStoppingPatience: 2 }, '--early-stopping-patience needs pairs to evaluate on: give --eval or --eval-fraction'],
+  [
+    { loadBestModelAtEnd: true, eval: 'e.jsonl', evalEverySteps: 0 },
+    '--load-best-model-at-end needs evaluations during the run, and --eval-every-steps is 0: at the end alone',
+  ],
+  [{ eval: 'e', earlyStoppingThreshold: 0.1 }, '--early-stopping-threshold is 0.1: it belongs to --early-stopping-patience'],
+  [
+    { eval: 'e', metricForBestModel: 'eval_rewards/margins' },
+    '--metric-for-best-model is eval_rewards/margins: it belongs to --load-best-model-at-end and --early-stopping-patience',
+  ],
+  [
+    { eval: 'e', greaterIsBetter: false },
+    '--greater-is-better is false: it belongs to --load-best-model-at-end and --early-stopping-patience',
+  ],
+])('what evaluations decide, refused: %j', async (options, message) => {
+  expect(await problem({ ...needed, ...options })).toBe(message);
+});
+
+test("an evaluation's figure may be named without its prefix, and no other", async () => {
+  const options = { ...needed, eval: 'e.jsonl', loadBestModelAtEnd: true };
+  expect(await resolveRunConfig({ ...options, metricForBestModel: 'rewards/margins' })).toMatchObject({
+    metricForBestModel: 'eval_rewards/margins',
+  });
+  expect(runConfigSchema.shape.metricForBestModel.unwrap().options).toEqual(METRIC_NAMES.map((name) => `eval_${name}`));
+  expect(await problem({ ...options, metricForBestModel: 'accuracy' })).toContain(
+    '--metric-for-best-model is "eval_accuracy": allowed: eval_loss, ',
+  );
 });
 
 test('every option has help text, and the losses are those that exist', () => {

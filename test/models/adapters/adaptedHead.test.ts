@@ -36,6 +36,10 @@ test.each([
   'dora-embedding-bloom',
   'saved-head-cohere',
   'saved-llama',
+  'tied-llama',
+  'tied-dora-gemma3',
+  'tied-saved-bloom',
+  'lora-embedding-neox',
 ])("%s: log-probabilities in one chunk and in several have PEFT's loss and gradients", async (name) => {
   const { model: base, ids, loss, tensors } = await readAdapterGolden(name);
   const folder = join(adapterGoldens, name);

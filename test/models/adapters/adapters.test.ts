@@ -39,7 +39,9 @@ test.each(loraCases)("every figure of every step equals TRL's with PEFT: $name",
   lines.forEach((line, i) => expectLine(line, item.steps[i]));
   expectLine(evaluation, item.evaluation);
   const file = await readSafetensors(join(golden(item.name, 'trained'), 'adapter_model.safetensors'));
-  expect([...file.entries.keys()].sort()).toEqual(Object.keys(weights).sort());
+  // a tied head is stored beside the embedding's copy, which is what is trained
+  const trained = [...file.entries.keys()].filter((name) => !item.name.includes('tied') || !name.includes('lm_head'));
+  expect(trained.sort()).toEqual(Object.keys(weights).sort());
   for (const [name, values] of Object.entries(weights)) expect(relativeError(values, await file.read(name))).toBeLessThan(1e-3);
   await file.close();
   expect(leaked).toBe(0);

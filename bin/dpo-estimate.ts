@@ -4,7 +4,6 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { estimateConfigKeys, estimateConfigSchema, resolveEstimateConfig, type EstimateConfig } from '../trainer/estimateConfig';
-import type { Architecture, BaseConfig } from '../models/types';
 import { flagName } from '../util/optionIssues';
 import type { StepParts } from '../trainer/stepTime';
 import { duration, note, print, runCli, usageErrors } from './cli';
@@ -32,7 +31,8 @@ async function main(): Promise<void> {
   const { secondsAt, stepSeconds, stepWork } = require('../trainer/stepTime') as typeof import('../trainer/stepTime');
   const { architecture, config: model } = await readConfigFile(await configFile(config.model));
   const shape = stepShape(architecture, model, config);
-  const memory = stepMemory(shape, config);
+  const device = config.measure ? await startDevice(config) : config.device;
+  const memory = stepMemory(shape, { ...config, device });
 
   print(
     `${config.model}: ${model.modelType}, ${count(shape.parameters)} parameters, ${count(shape.trained)} of them trained`.replace(
@@ -49,7 +49,8 @@ async function main(): Promise<void> {
   const { tflops, bandwidth, measure, gradientAccumulationSteps: batches } = config;
   if (!measure && (tflops === undefined || bandwidth === undefined)) return print('time: give --measure, or --tflops and --bandwidth');
   const work = stepWork(shape, memory, config);
-  const parts = measure ? await measured(architecture, model, config) : undefined;
+  const { measureStep } = require('../trainer/measureStep') as typeof import('../trainer/measureStep');
+  const parts = measure ? await measureStep(architecture, model, config) : undefined;
   const seconds = parts ? stepSeconds(parts, batches) : secondsAt(work, { flops: tflops! * 1e12, bandwidth: bandwidth! * 1e9 });
   if (parts) printParts(parts, batches);
   const perSecond = (config.batchSize * batches) / seconds;
@@ -71,14 +72,13 @@ async function configFile(source: string): Promise<string> {
   return join(await hubSnapshot(repo, () => ['config.json'], { progress: () => {}, say: note }), 'config.json');
 }
 
-/** Times the step's parts on the device here. */
-async function measured(architecture: Architecture, model: BaseConfig, config: EstimateConfig): Promise<StepParts> {
+/** Starts the engine and says so. @returns where it computes */
+async function startDevice({ engine, device, precision, tf32 }: EstimateConfig): Promise<string> {
   const { engineLine } = require('../engine/engine') as typeof import('../engine/engine');
   const { startEngine } = require('../engine/startEngine') as typeof import('../engine/startEngine');
-  const { measureStep } = require('../trainer/measureStep') as typeof import('../trainer/measureStep');
-  const { engine, device, precision, tf32 } = config;
-  print(engineLine(await startEngine({ engine, device, precision, tf32 })));
-  return measureStep(architecture, model, config);
+  const started = await startEngine({ engine, device, precision, tf32 });
+  print(engineLine(started));
+  return started.device;
 }
 
 function printParts({ blocks, vocabulary, rest, update, firstSum, nextSum }: StepParts, batches: number): void {

@@ -15,8 +15,10 @@ export interface StepShape {
   innerWidth: number;
   isGated: boolean;
   vocabulary: number;
-  /** Norms of a layer over the model's width. */
+  /** Norms of a layer over the model's width, whether each head's query and key are normed too, and whether they are RMS norms. */
   norms: number;
+  normsHeads: boolean;
+  isRms: boolean;
   /** Numbers in all weights, in those that a layer multiplies by, in the output head, and in what is trained. */
   parameters: number;
   layerMatrices: number;
@@ -68,6 +70,9 @@ export function stepShape(architecture: Architecture, config: BaseConfig, option
     isGated: first.some(([name]) => /gate/.test(name)),
     vocabulary: config.vocabulary,
     norms: first.filter(([name, shape]) => name.endsWith('weight') && shape.length === 1 && shape[0] === config.width).length,
+    normsHeads: first.some(([name]) => /q_norm/.test(name)),
+    // the others' are layer norms
+    isRms: !/^(gpt2|gpt_neox|bloom|cohere2?)$/.test(config.modelType),
     parameters,
     layerMatrices: matrices.reduce((sum, [, shape]) => sum + size(shape), 0),
     headWeights: config.vocabulary * config.width,

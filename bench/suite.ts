@@ -85,17 +85,22 @@ export function comparisons(group: Group, { gpu, quick, device, pairs, gguf, mod
               [MGPT, 32],
             ]
           : [[SMALL, 4]];
-      return cases.flatMap(([shape, size]) =>
-        [true, false].map((precompute) =>
+      return cases.flatMap(([shape, size]) => {
+        const row = (how: string, own: Base, peers: Parameters<typeof compared>[3]): Comparison =>
           compared(
-            `${shape.name}, ${size} pairs, reference ${precompute ? 'known' : 'computed in the step'}`,
+            `${shape.name}, ${size} pairs, ${how}`,
             'dpoStep',
-            { ...shapeOptions(shape), batch: size, precompute, ...runs },
-            [['TRL'], ...(precompute ? [] : [['TRL with Liger', { liger: true }] as const])],
+            { ...shapeOptions(shape), batch: size, ...own, ...runs },
+            peers,
             'trlStep',
-          ),
-        ),
-      );
+          );
+        return [
+          // the peer has no such thing, and does what it does
+          ...(gpu ? [row('reference known, CUDA graphs', { precompute: true, graphs: true }, [['TRL']])] : []),
+          row('reference known', { precompute: true }, [['TRL']]),
+          row('reference computed in the step', { precompute: false }, [['TRL'], ['TRL with Liger', { liger: true }]]),
+        ];
+      });
     }
     case 'generation': {
       const size = quick

@@ -3,9 +3,10 @@ import yargs from 'yargs';
 import { buildTensorflowAddon, officialAddon } from '../engine/tensorflow/build';
 import { installTensorflow } from '../engine/tensorflow/install';
 import { findTensorflow } from '../engine/tensorflow/locate';
-import { buildBinding } from '../engine/torch/build';
+import { buildBinding, buildGraphs } from '../engine/torch/build';
 import { installTorch } from '../engine/torch/install';
-import { findTorch } from '../engine/torch/locate';
+import { findTorch, type Torch } from '../engine/torch/locate';
+import { UserError } from '../util/errors';
 import type { Progress } from '../util/progress';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';
 
@@ -35,6 +36,18 @@ async function setUpTorch(progress: Progress): Promise<void> {
   const torch = found.torch ?? (await installTorch(progress));
   print(`torch ${torch.version} (${torch.cuda ? 'CUDA' : 'CPU'}) in ${torch.folder}`);
   print(`torch engine: ${await buildBinding(torch, progress)}`);
+  if (torch.cuda) print(`CUDA graphs: ${await graphsLine(torch, progress)}`);
+}
+
+/** Training goes without them, only slower where batches are small: what keeps them from being built stops nothing. */
+async function graphsLine(torch: Torch, progress: Progress): Promise<string> {
+  try {
+    const built = await buildGraphs(torch, progress);
+    return 'path' in built ? built.path : `none: ${built.missing}`;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return `none: ${error.message}`;
+  }
 }
 
 async function setUpTensorflow(progress: Progress): Promise<void> {

@@ -4,8 +4,22 @@ import { flagName } from '../util/optionIssues';
 export type HelpGroups = Readonly<Record<string, readonly string[]>>;
 
 export const trainGroups: HelpGroups = {
-  'What:': ['model', 'adapter', 'train', 'eval', 'evalFraction', 'output', 'preset', 'applyChatTemplate', 'chatTemplateDate', 'maxLength'],
-  'Loss:': ['loss', 'beta', 'labelSmoothing'],
+  'What:': [
+    'model',
+    'adapter',
+    'train',
+    'eval',
+    'evalFraction',
+    'output',
+    'preset',
+    'applyChatTemplate',
+    'chatTemplateDate',
+    'maxLength',
+    'maxPromptLength',
+    'maxCompletionLength',
+    'maxCharacters',
+  ],
+  'Loss:': ['loss', 'lossWeights', 'beta', 'labelSmoothing', 'fDivergenceType', 'fAlphaDivergenceCoef', 'discopopTau'],
   'Steps:': ['batchSize', 'gradientAccumulationSteps', 'epochs', 'maxSteps', 'seed'],
   'Optimizer:': [
     'optimizer',
@@ -44,7 +58,7 @@ export const trainGroups: HelpGroups = {
     'keepCheckpoints',
     'maxShardSize',
   ],
-  'Engine:': ['engine', 'device', 'precision', 'tf32', 'recompute', 'cache'],
+  'Engine:': ['engine', 'device', 'precision', 'tf32', 'recompute', 'cudaGraphs', 'cache'],
   'Runs:': ['config', 'resume', 'overwrite'],
 };
 

@@ -9,13 +9,13 @@ import { UserError } from '../util/errors';
 import { contentHash } from '../util/files';
 import { silent, type Progress } from '../util/progress';
 import { encodePair, ENCODING_VERSION } from './encodePair';
+import { fitPairs, type PairBounds } from './fitPairs';
 import { readTokenizedCache, writeTokenizedCache } from './tokenizedCache';
 import type { WorkerMessage, WorkerTask } from './tokenizeWorker';
 import { renderPairs } from './renderPairs';
-import { truncatePair } from './truncatePair';
 import type { PreferencePair, ReadPair, RenderedPair, TokenizedPair } from './types';
 
-export interface TokenizeOptions {
+export interface TokenizeOptions extends PairBounds {
   /** Model folder whose tokenizer is used. */
   modelFolder: string;
   cacheFolder: string;
@@ -27,8 +27,6 @@ export interface TokenizeOptions {
   applyChatTemplate?: boolean;
   /** The day that a chat template writes, `YYYY-MM-DD`; by default today. */
   templateDay?: string;
-  /** Longer pairs are cut to this many tokens (`truncatePair`), or left out where the prompt alone fills them; 0: none are. */
-  maxLength?: number;
   /** Told how many pairs were cut or left out. */
   say?: (line: string) => void;
 }
@@ -46,7 +44,7 @@ const MOST_WORKERS = 4;
  */
 export async function tokenizePairs(
   read: readonly ReadPair[],
-  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false, templateDay, maxLength = 0, say }: TokenizeOptions,
+  { modelFolder, cacheFolder, maxPositions, source, applyChatTemplate = false, templateDay, say, ...bounds }: TokenizeOptions,
   progress: Progress = silent,
 ): Promise<TokenizedPair[]> {
   const pairs = await renderPairs(read, { modelFolder, applyChatTemplate, templateDay, source });
@@ -54,18 +52,11 @@ export async function tokenizePairs(
   const file = join(cacheFolder, 'tokenized', `${key}.arrow`);
   const cached = await readTokenizedCache(file, pairs.length);
   const tokenized = cached ?? (await tokenizeAll(pairs, modelFolder, progress));
-  const kept = tokenized.map((pair) => truncatePair(pair, maxLength));
-  const hint = maxLength > 0 ? `; --max-length ${maxPositions} cuts longer pairs` : '';
-  kept.forEach((pair, i) => pair && checkLengths(pair, `${source}: pair ${i + 1}`, maxPositions, hint));
+  const kept = fitPairs(pairs, tokenized, bounds, source, say);
+  const hint = bounds.maxLength ? `; --max-length ${maxPositions} cuts longer pairs` : '';
+  for (const { place, pair } of kept) checkLengths(pair, `${source}: pair ${place + 1}`, maxPositions, hint);
   if (!cached) await writeTokenizedCache(file, tokenized);
-  const left = kept.filter((pair) => pair !== null);
-  const cut = kept.filter((pair, i) => pair !== null && pair !== tokenized[i]).length;
-  if (cut > 0) say?.(`${source}: ${cut} pairs are longer than ${maxLength} tokens and were cut (--max-length)`);
-  if (left.length < kept.length)
-    say?.(`${source}: ${kept.length - left.length} pairs were left out: their prompt alone has ${maxLength} tokens or more (--max-length)`);
-  if (left.length === 0 && kept.length > 0)
-    throw new UserError(`${source}: no pair is left: every prompt alone has ${maxLength} tokens or more (--max-length)`);
-  return left;
+  return kept.map(({ pair }) => pair);
 }
 
 /** A pair's texts, and which kind they are: a rendered one is tokenised otherwise. */

@@ -12,3 +12,20 @@ export function truncatePair(pair: TokenizedPair, maxLength: number): TokenizedP
   if (room <= 0) return null;
   return { prompt: pair.prompt, chosen: pair.chosen.subarray(0, room), rejected: pair.rejected.subarray(0, room) };
 }
+
+/**
+ * Cuts prompt and completions to lengths of their own, as TRL 0.12 to 0.28 did it (`max_prompt_length`, `max_completion_length` of `tokenize_row`): a longer
+ * prompt loses its start, its beginning-of-sequence token first, a longer completion its end.
+ * @param maxPrompt tokens of the prompt; 0: it is not cut  @param maxCompletion likewise, of each completion
+ * @returns parts that fit are the given ones
+ */
+export function cutSides(pair: TokenizedPair, maxPrompt: number, maxCompletion: number): TokenizedPair {
+  const start = (ids: Int32Array): Int32Array =>
+    maxCompletion === 0 || ids.length <= maxCompletion ? ids : ids.subarray(0, maxCompletion);
+  const { prompt } = pair;
+  return {
+    prompt: maxPrompt === 0 || prompt.length <= maxPrompt ? prompt : prompt.subarray(prompt.length - maxPrompt),
+    chosen: start(pair.chosen),
+    rejected: start(pair.rejected),
+  };
+}

@@ -16,6 +16,29 @@ export interface ValueAndGrads {
   grads: tf.Tensor[];
 }
 
+/** Work recorded once: see `GraphRecorder`. */
+export interface RecordedWork {
+  /** Where each launch leaves its results: over those of the launch before, and of other recordings. The caller disposes none of them. */
+  results: ValueAndGrads;
+  /** Runs the work over what the tensors that it reads hold now. */
+  launch(): void;
+  dispose(): void;
+}
+
+/** Records the work that a function queues on the device, to be launched again as a whole: CUDA graphs. */
+export interface GraphRecorder {
+  /** Runs `f` as it is. @returns its result, and a number for the values that it uploaded: the same for the same values */
+  observe<T>(f: () => T): { result: T; uploads: number };
+  /**
+   * Records `f` without running it. It must read what differs from one launch to the next from tensors that are there before and stay, and
+   * upload what it did when it was last `observe`d.
+   * @throws Error in a few words where it does what cannot be recorded; everything else goes on as before
+   */
+  record(f: () => ValueAndGrads): RecordedWork;
+  /** Writes a tensor's values over another's, which keeps its memory. Both are of one shape and type. */
+  overwrite(target: tf.Tensor, values: tf.Tensor): void;
+}
+
 /** How frozen weights are kept in 4 bits (QLoRA, arXiv 2305.14314), as bitsandbytes does it: in blocks of 64 values. */
 export interface Quantization {
   type: 'nf4' | 'fp4';
@@ -56,6 +79,8 @@ export interface Engine {
    * Outside `valueAndGrads` it is `f(...inputs)`.
    */
   recomputed<I extends tf.Tensor[], O extends tf.Tensor>(f: (...inputs: I) => O, inputs: I): O;
+  /** On GPUs, from the first call on: what records CUDA graphs, or why there is none. */
+  graphRecorder?(): GraphRecorder | string;
   /** The most bytes of the device's memory that tensors took at a time since the last call; only on GPUs, which count them. */
   peakMemory?(): number;
   /** Bytes that tensors can still take on the device; only on GPUs. */

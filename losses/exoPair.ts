@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { negLogSigmoid, rewards } from './rewards';
+import { negLogSigmoid, rewardMargin, rewards } from './rewards';
 import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './types';
 
 /**
@@ -8,7 +8,7 @@ import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './ty
  */
 function compute(policy: PairLogProbs, reference: PairLogProbs, options: LossOptions): LossResult {
   const sides = rewards(policy, reference, options);
-  const margin = tf.sub<tf.Tensor1D>(sides.chosenRewards, sides.rejectedRewards);
+  const margin = rewardMargin(sides, options);
   const e = options.labelSmoothing ?? 0;
   const term = (x: tf.Tensor1D, label: number): tf.Tensor1D => tf.mul(tf.sigmoid(x), tf.sub(tf.neg(negLogSigmoid(x)), Math.log(label)));
   return { losses: tf.add(term(margin, 1 - e), term(tf.neg(margin), e)), ...sides };

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { rewards } from './rewards';
+import { rewardMargin, rewards } from './rewards';
 import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './types';
 
 /**
@@ -8,8 +8,8 @@ import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './ty
  * All inputs and results are [B]. A policy that equals its reference gives 1.
  */
 function compute(policy: PairLogProbs, reference: PairLogProbs, options: LossOptions): LossResult {
-  const { chosenRewards, rejectedRewards } = rewards(policy, reference, options);
-  return { losses: tf.relu(tf.sub<tf.Tensor1D>(1, tf.sub(chosenRewards, rejectedRewards))), chosenRewards, rejectedRewards };
+  const sides = rewards(policy, reference, options);
+  return { losses: tf.relu(tf.sub<tf.Tensor1D>(1, rewardMargin(sides, options))), ...sides };
 }
 
 export const hinge: PreferenceLoss = { needsReference: true, compute };

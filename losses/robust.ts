@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { negLogSigmoid, rewards } from './rewards';
+import { negLogSigmoid, rewardMargin, rewards } from './rewards';
 import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './types';
 
 /**
@@ -10,7 +10,7 @@ import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './ty
  */
 function compute(policy: PairLogProbs, reference: PairLogProbs, options: LossOptions): LossResult {
   const sides = rewards(policy, reference, options);
-  const margin = tf.sub<tf.Tensor1D>(sides.chosenRewards, sides.rejectedRewards);
+  const margin = rewardMargin(sides, options);
   const e = options.labelSmoothing ?? 0;
   // log sigmoid(-m) = log sigmoid(m) - m: what is left of the two terms
   return { losses: tf.sub(negLogSigmoid(margin), tf.mul(margin, e / (1 - 2 * e))), ...sides };

@@ -1,5 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core';
-import { negLogSigmoid, rewards } from './rewards';
+import { rewardMargin, rewards, smoothedLogSigmoid } from './rewards';
 import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './types';
 
 /**
@@ -13,11 +12,7 @@ import type { LossOptions, LossResult, PairLogProbs, PreferenceLoss } from './ty
  */
 function compute(policy: PairLogProbs, reference: PairLogProbs, options: LossOptions): LossResult {
   const sides = rewards(policy, reference, options);
-  const margin = tf.sub<tf.Tensor1D>(sides.chosenRewards, sides.rejectedRewards);
-  const e = options.labelSmoothing ?? 0;
-  const losses = negLogSigmoid(margin);
-  // -log sigmoid(-m) = -log sigmoid(m) + m
-  return { losses: e === 0 ? losses : tf.add(losses, tf.mul(margin, e)), ...sides };
+  return { losses: smoothedLogSigmoid(rewardMargin(sides, options), options.labelSmoothing), ...sides };
 }
 
 export const sigmoid: PreferenceLoss = { needsReference: true, compute };

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Divergence } from './divergence';
 
 /** Summed log-probabilities of B completions a side, [B] each. */
 export interface PairLogProbs {
@@ -13,6 +14,10 @@ export interface LossOptions {
   labelSmoothing?: number;
   /** For the losses that average over a completion's tokens. */
   lengths?: CompletionLengths;
+  /** What keeps the policy near its reference, for the losses that work on the margin alone; the reverse KL without. */
+  divergence?: Divergence;
+  /** DiscoPOP's temperature; 0.05 without. */
+  discopopTau?: number;
 }
 
 /** Tokens of B completions a side, their end-of-sequence token included: float32 [B] each. */
@@ -32,5 +37,7 @@ export interface LossResult {
 export interface PreferenceLoss {
   /** False for losses that ignore the reference (SimPO, ORPO, …). */
   needsReference: boolean;
+  /** Whether a pair's loss depends on the others of its batch. */
+  ofBatch?: boolean;
   compute(policy: PairLogProbs, reference: PairLogProbs, options: LossOptions): LossResult;
 }

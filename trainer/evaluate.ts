@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { completionLengths } from '../datasets/pack';
 import { pairLogProbs } from '../datasets/pairLogProbs';
 import type { TokenizedPair } from '../datasets/types';
-import { namedMetrics, pairMetrics } from '../losses/metrics';
+import { METRIC_NAMES, pairMetrics } from '../losses/metrics';
 import type { LossOptions, PreferenceLoss } from '../losses/types';
 import type { Model } from '../models/types';
 import { silent, type Progress } from '../util/progress';
@@ -14,7 +14,7 @@ export interface EvaluateOptions extends Omit<LossOptions, 'lengths'> {
 }
 
 /**
- * Loss and rewards over all evaluation pairs, each pair weighing the same, under TRL's names: `eval_loss`, `eval_rewards/margins`, …
+ * Loss and rewards over all evaluation pairs, each pair weighing the same (a loss of whole batches is computed batch by batch, in the pairs' order), under TRL's names: `eval_loss`, `eval_rewards/margins`, …
  * @param reference log-probabilities of these pairs
  */
 export async function evaluate(
@@ -26,10 +26,18 @@ export async function evaluate(
   progress: Progress = silent,
 ): Promise<Record<string, number>> {
   const policy = await pairLogProbs(model, pairs, batchSize, progress, 'evaluation');
-  const row = tf.tidy(() => {
-    const policySums = uploadSides(policy);
-    const lengths = uploadSides(completionLengths(pairs));
-    return pairMetrics(loss.compute(policySums, uploadSides(reference), { beta, labelSmoothing, lengths }), policySums).dataSync();
-  });
-  return Object.fromEntries(Object.entries(namedMetrics([row])).map(([name, value]) => [`eval_${name}`, value]));
+  const lengths = completionLengths(pairs);
+  const size = loss.ofBatch ? batchSize : pairs.length;
+  const means = METRIC_NAMES.map(() => 0);
+  for (let start = 0; start < pairs.length; start += size) {
+    const end = Math.min(start + size, pairs.length);
+    const row = tf.tidy(() => {
+      const [policySums, referenceSums, own] = [policy, reference, lengths].map(({ chosen, rejected }) =>
+        uploadSides({ chosen: chosen.subarray(start, end), rejected: rejected.subarray(start, end) }),
+      );
+      return pairMetrics(loss.compute(policySums, referenceSums, { beta, labelSmoothing, lengths: own }), policySums).dataSync();
+    });
+    row.forEach((mean, i) => (means[i] += (mean * (end - start)) / pairs.length));
+  }
+  return Object.fromEntries(METRIC_NAMES.map((name, i) => [`eval_${name}`, means[i]]));
 }

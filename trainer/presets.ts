@@ -18,6 +18,11 @@ const COMMON = {
   gradientAccumulationSteps: 1, // [code] [card]
   epochs: 5, // [code] [card]
   maxLength: 256, // [code]
+  maxCharacters: 256, // [code] the filter of the pairs uses `max_length` for characters too
+  evalFraction: 0.05, // [code] train_test_split
+  loadBestModelAtEnd: true, // [code]
+  metricForBestModel: 'eval_loss', // [code]
+  earlyStoppingPatience: 10, // [code] EarlyStoppingCallback
   recompute: 'blocks', // [code] gradient_checkpointing
   evalEverySteps: 25, // [code]
   saveEverySteps: 25, // [code]
@@ -58,8 +63,10 @@ export type PresetName = keyof typeof presets;
 /** Every preset's name. */
 export const presetNames = Object.keys(presets) as PresetName[];
 
-/** What options of one's own make void in a preset: its warmup in steps where it is given as a share, its new adapter where there is one. */
-const VOIDED = { warmupRatio: ['warmupSteps'], adapter: ['loraRank', 'loraAlpha', 'loraTargets'] } as const;
+/** What options of one's own make void in a preset: its warmup in steps where it is given as a share, its new adapter where there is one, its held-out pairs where others are given. */
+const VOIDED = { warmupRatio: ['warmupSteps'], adapter: ['loraRank', 'loraAlpha', 'loraTargets'], eval: ['evalFraction'] } as const;
+/** What a preset decides by evaluations: void where one's own options leave none. */
+const JUDGED = ['loadBestModelAtEnd', 'metricForBestModel', 'earlyStoppingPatience'] as const;
 
 /**
  * A preset's options, those left out that contradict what is given.
@@ -71,5 +78,6 @@ export function presetOptions(name: unknown, given: Readonly<Record<string, unkn
   const options: Record<string, unknown> = { ...presets[name as PresetName] };
   for (const [key, voided] of Object.entries(VOIDED))
     if (given[key] !== undefined && given[key] !== 0) for (const one of voided) delete options[one];
+  if ((given.evalFraction === 0 && given.eval === undefined) || given.evalEverySteps === 0) for (const one of JUDGED) delete options[one];
   return options;
 }

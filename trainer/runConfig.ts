@@ -7,6 +7,7 @@ import { readText } from '../util/files';
 import { allowed, flagName } from '../util/optionIssues';
 import { quantizationOptions } from '../util/quantizationOptions';
 import { nearest } from '../util/suggest';
+import { lossOptions, refuseIdleLossOptions } from './lossOptions';
 import { presetNames, presetOptions } from './presets';
 
 const path = z.string().min(1);
@@ -14,13 +15,7 @@ const count = z.int().min(1);
 const countOrNever = z.int().min(0);
 const positive = z.number().positive();
 
-// not read from losses/: --help would load the engine
-const LOSSES = [
-  ...(['sigmoid', 'hinge', 'ipo', 'robust', 'exo_pair', 'nca_pair', 'bco_pair', 'sppo_hard'] as const),
-  ...(['apo_zero', 'apo_down', 'discopop', 'sigmoid_norm'] as const),
-] as const;
-
-// likewise: the figures of evaluations, as losses/metrics.ts names them
+// the figures of evaluations as losses/metrics.ts names them; not read from there: --help would load the engine
 const EVAL_METRICS = [
   ...(['eval_loss', 'eval_rewards/chosen', 'eval_rewards/rejected', 'eval_rewards/accuracies', 'eval_rewards/margins'] as const),
   ...(['eval_logps/chosen', 'eval_logps/rejected'] as const),
@@ -48,6 +43,13 @@ export const runConfigSchema = z.strictObject({
     .describe(
       'tokens of prompt and completion together: longer completions lose their end, pairs with longer prompts are left out; 0: none',
     ),
+  maxPromptLength: countOrNever
+    .default(0)
+    .describe('tokens of the prompt: longer ones lose their start, before --max-length is looked at; 0: none'),
+  maxCompletionLength: countOrNever.default(0).describe('tokens of each completion: longer ones lose their end, likewise; 0: none'),
+  maxCharacters: countOrNever
+    .default(0)
+    .describe('pairs with more characters in prompt and completion together, on either side, are left out; 0: none'),
   chatTemplateDate: calendarDay
     .optional()
     .describe(
@@ -58,13 +60,7 @@ export const runConfigSchema = z.strictObject({
     .enum(presetNames)
     .optional()
     .describe('the settings of arXiv 2406.16235 for one of its models, which the config file and flags override (docs/presets.md)'),
-  loss: z.enum(LOSSES).default('sigmoid').describe('preference loss, as TRL names them'),
-  labelSmoothing: z
-    .number()
-    .min(0)
-    .lt(0.5)
-    .default(0)
-    .describe('share of pairs whose labels are taken to be swapped, for the losses sigmoid, robust and exo_pair'),
+  ...lossOptions,
   beta: positive.default(0.1).describe('strength of the pull to the reference model'),
   learningRate: positive.default(1e-6).describe('learning rate after the warmup'),
   optimizer: z.enum(['rmsprop', 'adamw', 'adam', 'sgd']).default('rmsprop').describe('optimizer, as torch.optim has it'),
@@ -94,6 +90,12 @@ export const runConfigSchema = z.strictObject({
     .default('none')
     .describe(
       "what is computed again in the backward pass instead of being kept: nothing, or each decoder block's inside (less memory, more time)",
+    ),
+  cudaGraphs: z
+    .enum(['auto', 'on', 'off'])
+    .default('auto')
+    .describe(
+      "whether a GPU is given a step's work recorded, as a whole: by default where handing it over piece by piece would take longer than the work",
     ),
   loraRank: count.optional().describe('train a LoRA adapter of this rank in place of all weights'),
   loraAlpha: positive.optional().describe("LoRA: the adapter's factor is alpha / rank; by default twice the rank"),
@@ -192,12 +194,10 @@ export async function resolveRunConfig(flags: Readonly<Record<string, unknown>>,
     throw new UserError('--resume goes on with the run in the output folder, --overwrite deletes it: give one of them');
   }
   refuseContradictions(parsed.data);
+  refuseIdleLossOptions(parsed.data);
   refuseIdleEvaluations(parsed.data);
   return Object.freeze(parsed.data);
 }
-
-/** Losses that read the label smoothing. */
-const SMOOTHED: readonly RunConfig['loss'][] = ['sigmoid', 'robust', 'exo_pair'];
 
 /** Options that contradict each other, or belong to other choices than the one made and would do nothing. @throws UserError naming the first */
 function refuseContradictions(config: RunConfig): void {
@@ -208,11 +208,7 @@ function refuseContradictions(config: RunConfig): void {
     const owners = adam ? 'rmsprop and sgd' : 'adam and adamw';
     throw new UserError(`--${flagName(key)} is ${config[key]}: it belongs to ${owners}, and --optimizer is ${config.optimizer}`);
   }
-  const { loss, labelSmoothing, warmupSteps, warmupRatio } = config;
-  if (labelSmoothing > 0 && !SMOOTHED.includes(loss))
-    throw new UserError(`--label-smoothing is ${labelSmoothing}: it belongs to ${SMOOTHED.join(', ')}, and --loss is ${loss}`);
-  if (labelSmoothing === 0 && loss === 'exo_pair')
-    throw new UserError('--loss exo_pair needs a --label-smoothing of more than 0; its paper recommends 1e-3');
+  const { warmupSteps, warmupRatio } = config;
   if (warmupSteps > 0 && warmupRatio > 0)
     throw new UserError(`--warmup-steps is ${warmupSteps} and --warmup-ratio ${warmupRatio}: give one of them`);
 }

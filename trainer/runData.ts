@@ -31,9 +31,10 @@ export async function readData(config: RunConfig, host: Listener): Promise<RunDa
   const read = async (source: string): Promise<TokenizedPair[]> => {
     const { pairs, notes } = await readPairs(source, host.progress);
     for (const note of notes) host.say(note);
-    const { applyChatTemplate, maxLength } = config;
+    const { applyChatTemplate, maxCharacters, maxPromptLength, maxCompletionLength, maxLength } = config;
     const where = { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source };
-    const options = { ...where, applyChatTemplate, templateDay: config.chatTemplateDate, maxLength, say: host.say };
+    const bounds = { maxCharacters, maxPromptLength, maxCompletionLength, maxLength };
+    const options = { ...where, ...bounds, applyChatTemplate, templateDay: config.chatTemplateDate, say: host.say };
     return tokenizePairs(pairs, options, host.progress);
   };
   const all = await read(config.train);

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { currentEngine } from '../engine/engine';
-import { lossByName } from '../losses/registry';
 import { disposeModel, loadModel } from '../models/loadModel';
 import { templateDay } from '../models/templateDay';
 import { UserError } from '../util/errors';
@@ -15,9 +14,11 @@ import type { Optimizer } from './optimizer';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
 import { pairsHash, readData, runReferences } from './runData';
 import { evaluationsSoFar, runCheckpoints } from './runCheckpoints';
+import { runLoss } from './runLoss';
 import { checkRunFolder, prepareRunFolder } from './runFolder';
 import { warmupLength } from './schedule';
 import { checkAdapter, startingModel, startingPoint } from './startingPoint';
+import { requireGraphs, stepGradients } from './stepGradients';
 import { train, type TrainState } from './train';
 
 /** How a run talks to whoever started it. */
@@ -54,7 +55,18 @@ const MAY_CHANGE = new Set<keyof RunConfig>([
     'keepCheckpoints',
     'earlyStoppingPatience',
   ] as const),
-  ...(['maxShardSize', 'logEverySteps', 'engine', 'device', 'precision', 'recompute', 'cache', 'resume', 'overwrite'] as const),
+  ...([
+    'maxShardSize',
+    'logEverySteps',
+    'engine',
+    'device',
+    'precision',
+    'recompute',
+    'cudaGraphs',
+    'cache',
+    'resume',
+    'overwrite',
+  ] as const),
 ]);
 
 /**
@@ -67,6 +79,7 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
     throw new UserError(
       `--recompute blocks: the ${currentEngine().name} engine keeps everything that its gradients need; use --engine torch`,
     );
+  requireGraphs(given);
   const folder = await startingModel(given, host);
   const checkpoint = given.resume ? await lastCheckpoint(given.output) : undefined;
   const day = { asked: given.chatTemplateDate, before: checkpoint?.state.config.chatTemplateDate };
@@ -97,13 +110,15 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
     start.evaluations = await evaluationsSoFar(config, start.evaluations, host.say);
     await prepareRunFolder(named, checkpoint !== undefined);
     const log = await openMetricsLog(join(config.output, 'metrics.jsonl'), start.step);
-    const loss = lossByName(config.loss);
+    const loss = runLoss(config);
     const checkpoints = runCheckpoints(config, { ...origin, seed: config.seed, config: writtenConfig(named) }, model, optimizer, start);
     const save = (state: TrainState): Promise<void> => checkpoints.save(state, plan.epochAfter(state.step));
     const evaluateNow = evalPairs && (() => evaluate(model, evalPairs, evalReference!, loss, config, host.progress));
     announce(config, plan, pairs.length, start.step, host);
-    const run = { config, model, pairs, reference, plan, optimizer, loss, save, evaluate: evaluateNow, log: log.append };
-    const end = await train({ ...run, shouldStop: host.shouldStop, progress: host.progress }, start);
+    const source = { config, model, reference, loss };
+    const { gradients, dispose } = stepGradients(source, plan, pairs, host.say);
+    const run = { ...source, gradients, optimizer, pairs, plan, save, evaluate: evaluateNow, log: log.append };
+    const end = await train({ ...run, shouldStop: host.shouldStop, progress: host.progress }, start).finally(dispose);
     const rule = bestModelRule(config);
     const isEarly = end.step < plan.totalSteps && isExhausted(end.evaluations, rule);
     const finished = isEarly || end.step >= plan.totalSteps;

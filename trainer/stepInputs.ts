@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { completionLengths, packPairs } from '../datasets/pack';
 import type { PackedBatch, TokenizedPair } from '../datasets/types';
-import type { LossOutput } from '../engine/engine';
+import { currentEngine, type ValueAndGrads } from '../engine/engine';
 import { pairMetrics } from '../losses/metrics';
 import type { PairLogProbs, PreferenceLoss } from '../losses/types';
+import { trainedWeights } from '../models/adapters/attachAdapter';
 import { completionLogProbsOf, uploadCompletions, type CompletionInputs } from '../models/packedForward';
 import type { Model } from '../models/types';
 import type { ReferenceLogProbs } from './referenceLogProbs';
@@ -32,6 +33,24 @@ export interface StepInputs {
   lengths: PairLogProbs;
 }
 
+/** What a run's losses are computed with. */
+export interface StepSource {
+  config: RunConfig;
+  model: Model;
+  /** Log-probabilities of all training pairs that the run uses. */
+  reference: ReferenceLogProbs;
+  loss: PreferenceLoss;
+}
+
+/** Loss, `pairMetrics` (as `metrics`) and gradients of a batch, as `valueAndGrads` gives them. */
+export type BatchGradients = (batch: StepBatch) => ValueAndGrads;
+
+/** The two parts of their computation: all that reads the host, and all that only works on the device. */
+export interface RecordableStep {
+  upload(batch: StepBatch): StepInputs;
+  compute(inputs: StepInputs): ValueAndGrads;
+}
+
 /** Packs pairs given by index. */
 export function stepBatch(pairs: readonly TokenizedPair[], indices: readonly number[]): StepBatch {
   const members = indices.map((i) => pairs[i]);
@@ -43,28 +62,30 @@ export function uploadSides({ chosen, rejected }: Sides): PairLogProbs {
   return { chosen: tf.tensor1d(chosen), rejected: tf.tensor1d(rejected) };
 }
 
-/**
- * Uploads a batch; the surrounding `tidy` frees it.
- * @param reference log-probabilities by the pairs' indices
- * @throws UserError for a token id beyond the embedding or a position beyond the context
- */
-export function uploadStep(model: Model, { indices, packed, lengths }: StepBatch, reference: ReferenceLogProbs): StepInputs {
-  const own = (values: Float32Array): Float32Array => Float32Array.from(indices, (i) => values[i]);
+/** @throws UserError for a token id beyond the embedding or a position beyond the context */
+export function recordableStep({ model, loss, config, reference }: StepSource): RecordableStep {
+  const weights = Object.values(trainedWeights(model));
+  const { recompute, beta, labelSmoothing } = config;
   return {
-    completions: uploadCompletions(model, packed),
-    reference: uploadSides({ chosen: own(reference.chosen), rejected: own(reference.rejected) }),
-    lengths: uploadSides(lengths),
+    upload: ({ indices, packed, lengths }) => {
+      const own = (values: Float32Array): Float32Array => Float32Array.from(indices, (i) => values[i]);
+      return {
+        completions: uploadCompletions(model, packed),
+        reference: uploadSides({ chosen: own(reference.chosen), rejected: own(reference.rejected) }),
+        lengths: uploadSides(lengths),
+      };
+    },
+    compute: (inputs) =>
+      currentEngine().valueAndGrads(() => {
+        const policy = completionLogProbsOf(model, inputs.completions, recompute === 'blocks');
+        const result = loss.compute(policy, inputs.reference, { beta, labelSmoothing, lengths: inputs.lengths });
+        return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
+      }, weights),
   };
 }
 
-/** The batch's mean loss, and its `pairMetrics` beside it. */
-export function stepLoss(
-  model: Model,
-  loss: PreferenceLoss,
-  { recompute, beta, labelSmoothing }: Pick<RunConfig, 'recompute' | 'beta' | 'labelSmoothing'>,
-  { completions, reference, lengths }: StepInputs,
-): LossOutput & { aux: { metrics: tf.Tensor1D } } {
-  const policy = completionLogProbsOf(model, completions, recompute === 'blocks');
-  const result = loss.compute(policy, reference, { beta, labelSmoothing, lengths });
-  return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
+/** Gradients computed as they are. */
+export function plainGradients(source: StepSource): BatchGradients {
+  const { upload, compute } = recordableStep(source);
+  return (batch) => compute(upload(batch));
 }

@@ -1,24 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { currentEngine } from '../engine/engine';
 import { accumulateGradients, globalNorm } from '../engine/ops/updates';
-import type { PreferenceLoss } from '../losses/types';
-import { trainedWeights } from '../models/adapters/attachAdapter';
 import { withDropout } from '../models/adapters/adapterDropout';
-import type { Model } from '../models/types';
 import { seedFrom } from '../util/random';
 import type { Optimizer } from './optimizer';
-import type { ReferenceLogProbs } from './referenceLogProbs';
-import type { RunConfig } from './runConfig';
-import { stepLoss, uploadStep, type StepBatch } from './stepInputs';
+import { plainGradients, type BatchGradients, type StepBatch, type StepSource } from './stepInputs';
 
 /** What every step of a run uses. */
-export interface StepContext {
-  config: RunConfig;
-  model: Model;
-  /** Log-probabilities of all training pairs that the run uses. */
-  reference: ReferenceLogProbs;
+export interface StepContext extends StepSource {
   optimizer: Optimizer;
-  loss: PreferenceLoss;
+  /** How loss and gradients of a batch come about; by default they are computed as they are. */
+  gradients?: BatchGradients;
 }
 
 /** What a step leaves on the device; the caller reads and frees it. */
@@ -35,21 +26,16 @@ export interface StepResult {
  * @param batches one, or several whose gradients are accumulated in float32
  * @param step 1 for the run's first
  */
-export function trainStep(
-  { config, model, loss, reference, optimizer }: StepContext,
-  batches: readonly StepBatch[],
-  learningRate: number,
-  step: number,
-): StepResult {
-  const weights = Object.values(trainedWeights(model));
+export function trainStep(context: StepContext, batches: readonly StepBatch[], learningRate: number, step: number): StepResult {
+  const { config, model, optimizer } = context;
+  const gradients = context.gradients ?? plainGradients(context);
   return tf.tidy(() => {
     let grads: tf.Tensor[] | undefined;
     const rows = batches.map((batch, place) => {
       const [metrics, ...sums] = tf.tidy(() => {
-        const inputs = uploadStep(model, batch, reference);
         // a resumed run draws what it would have drawn
         const seed = seedFrom(config.seed, 'dropout', step, place);
-        const result = withDropout(model, seed, () => currentEngine().valueAndGrads(() => stepLoss(model, loss, config, inputs), weights));
+        const result = withDropout(model, seed, () => gradients(batch));
         const sums = batches.length === 1 ? result.grads : accumulateGradients(grads, result.grads, 1 / batches.length);
         return [result.aux.metrics, ...sums];
       });

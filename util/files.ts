@@ -13,6 +13,9 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is a file, not a folder',
   ENOSPC: 'no space left on the disk',
   EDQUOT: 'disk quota exceeded',
+  EFBIG: 'a file would be larger than is allowed here (ulimit -f, or the file system)',
+  ENOTEMPTY: 'the folder is not empty',
+  EBUSY: 'it is in use, or a mount point',
   EROFS: 'the file system is read-only',
   EMFILE: 'too many open files',
 };

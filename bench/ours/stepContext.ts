@@ -1,9 +1,14 @@
+import * as tf from '@tensorflow/tfjs-core';
+import { batchSize } from '../../datasets/padBatch';
 import { pairLogProbs } from '../../datasets/pairLogProbs';
 import type { TokenizedPair } from '../../datasets/types';
+import { currentEngine } from '../../engine/engine';
 import { sigmoid } from '../../losses/sigmoid';
+import { graphedGradients } from '../../trainer/graphedGradients';
+import { lengthBuckets } from '../../trainer/lengthBuckets';
 import { createOptimizer } from '../../trainer/optimizer';
 import { resolveRunConfig } from '../../trainer/runConfig';
-import { stepBatch, type StepBatch } from '../../trainer/stepInputs';
+import { recordableStep, stepBatch, type BatchGradients, type StepBatch, type StepSource } from '../../trainer/stepInputs';
 import type { StepContext } from '../../trainer/trainStep';
 import { loadModel } from '../../models/loadModel';
 import { readBenchPairs, readTexts } from '../pairs';
@@ -23,6 +28,8 @@ export const stepDefaults = {
   warmup: 3,
   /** Whether the reference log-probabilities are known before the step. */
   precompute: true,
+  /** Whether forward and backward pass are CUDA graphs, recorded before the first measured step. */
+  graphs: false,
   pairs: 'pairs.json',
   /** A model's folder in place of the shape, and pairs as texts. */
   model: '',
@@ -30,6 +37,22 @@ export const stepDefaults = {
 };
 
 export type StepOptions = Common & Gpt2Shape & typeof stepDefaults;
+
+/** @throws Error where there are no CUDA graphs, or they give something else than what they record */
+function recordedGradients(source: StepSource, pairs: readonly TokenizedPair[], steps: readonly number[][]): BatchGradients {
+  const recorder = currentEngine().graphRecorder?.() ?? 'only a GPU has CUDA graphs';
+  if (typeof recorder === 'string') throw new Error(recorder);
+  const buckets = lengthBuckets(
+    steps.map((indices) => batchSize(indices.map((i) => pairs[i]))),
+    4,
+  );
+  const { gradients } = graphedGradients(recordableStep(source), pairs, buckets, recorder, (line) => {
+    throw new Error(line);
+  });
+  // until every bucket's work is recorded and compared
+  for (let round = 0; round < 3; round++) for (const indices of steps) tf.tidy(() => void gradients(stepBatch(pairs, indices)));
+  return gradients;
+}
 
 /** A random model with its optimizer and reference log-probabilities, and the batch of each step. */
 export async function prepareSteps(
@@ -48,11 +71,11 @@ export async function prepareSteps(
     maxGradNorm: 10,
   });
   const optimizer = await createOptimizer(config, model.weights);
+  const indicesAt = (step: number): number[] => Array.from({ length: options.batch }, (_, i) => (step * options.batch + i) % pairs.length);
+  const source = { config, model, reference, loss: sigmoid };
+  const steps = Array.from({ length: options.runs + options.warmup }, (_, step) => indicesAt(step));
   return {
-    context: { config, model, reference, optimizer, loss: sigmoid, pairs },
-    batchAt: (step) => {
-      const indices = Array.from({ length: options.batch }, (_, i) => (step * options.batch + i) % pairs.length);
-      return stepBatch(pairs, indices);
-    },
+    context: { ...source, optimizer, pairs, ...(options.graphs && { gradients: recordedGradients(source, pairs, steps) }) },
+    batchAt: (step) => stepBatch(pairs, indicesAt(step)),
   };
 }

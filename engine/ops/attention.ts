@@ -18,6 +18,8 @@ export interface AttentionLayout {
   keyRows: Int32Array;
   /** Keys a segment, [S], each at least the segment's queries. */
   keyLengths: Int32Array;
+  /** A length that no segment exceeds; by default the longest one's. Layouts that agree in it and in all their sizes have tensors of one shape. */
+  longest?: number;
   /** Every query of a segment sees all of its keys; windows and ALiBi are for causal layouts alone. */
   bidirectional?: true;
 }
@@ -98,8 +100,8 @@ export function attentionIndex(
   bias?: (queries: number, keys: number) => tf.Tensor4D,
 ): AttentionIndex {
   const segments = layout.queryLengths.length;
-  const longestQuery = Math.max(1, ...layout.queryLengths);
-  const longestKey = Math.max(1, ...layout.keyLengths);
+  const longestQuery = layout.longest ?? Math.max(1, ...layout.queryLengths);
+  const longestKey = layout.longest ?? Math.max(1, ...layout.keyLengths);
   const queries = new Int32Array(segments * longestQuery);
   const keys = new Int32Array(segments * longestKey);
   const results = new Int32Array(layout.rows);

@@ -39,6 +39,7 @@
 #include "packedAttention.h"
 #include "quantizedLinear.h"
 #include "runsAttention.h"
+#include "uploads.h"
 
 namespace {
 
@@ -74,6 +75,7 @@ struct State {
   napi_ref metaRef = nullptr;
   napi_ref scalarsRef = nullptr;
   update::Kernels updateKernels;
+  uploads::Log uploads;
   int64_t live = 0;
   int64_t calls = 0;
   // the device named last: naming it again parses nothing
@@ -474,18 +476,60 @@ napi_value fromBytes(napi_env env, State* state, size_t, napi_value* args) {
     fail("internal: " + std::to_string(bytes.length) + " bytes for a tensor of " + std::to_string(count) + " elements");
   at::AutoDispatchBelowADInplaceOrView guard;
   const auto options = at::TensorOptions().dtype(stored);
-  // a single number travels in the launch of the kernel that writes it
-  if (count == 1 && !device.is_cpu() && (given == at::kFloat || given == at::kInt)) {
-    const c10::Scalar number = given == at::kFloat ? c10::Scalar(*static_cast<const float*>(bytes.data)) : c10::Scalar(*static_cast<const int32_t*>(bytes.data));
-    return makeInt(env, store(state, at::full(sizes, number, options.device(device))));
-  }
-  at::Tensor host = at::empty(sizes, options.pinned_memory(device.is_cuda()));
-  if (given == stored) {
-    if (bytes.length > 0) std::memcpy(host.data_ptr(), bytes.data, bytes.length);
-  } else {
-    host.copy_(at::from_blob(bytes.data, sizes, at::TensorOptions().dtype(given)));
-  }
-  return makeInt(env, store(state, device.is_cpu() ? std::move(host) : host.to(device, stored, /*non_blocking=*/true)));
+  const auto make = [&]() -> at::Tensor {
+    // a single number travels in the launch of the kernel that writes it
+    if (count == 1 && !device.is_cpu() && (given == at::kFloat || given == at::kInt)) {
+      const c10::Scalar number = given == at::kFloat ? c10::Scalar(*static_cast<const float*>(bytes.data)) : c10::Scalar(*static_cast<const int32_t*>(bytes.data));
+      return at::full(sizes, number, options.device(device));
+    }
+    at::Tensor host = at::empty(sizes, options.pinned_memory(device.is_cuda()));
+    if (given == stored) {
+      if (bytes.length > 0) std::memcpy(host.data_ptr(), bytes.data, bytes.length);
+    } else {
+      host.copy_(at::from_blob(bytes.data, sizes, at::TensorOptions().dtype(given)));
+    }
+    return device.is_cpu() ? std::move(host) : host.to(device, stored, /*non_blocking=*/true);
+  };
+  const bool watched = state->uploads.mode != uploads::Mode::kOff;
+  const uint64_t hash = watched ? uploads::hashOf(bytes.data, bytes.length, sizes, stored) : 0;
+  return makeInt(env, store(state, uploads::upload(state->uploads, hash, make)));
+}
+
+// ---- recordings ----
+
+/** noteUploads(): what `fromBytes` uploads is noted, until `endUploads`. */
+napi_value noteUploads(napi_env env, State* state, size_t, napi_value*) {
+  uploads::begin(state->uploads, uploads::Mode::kNote);
+  return undefined(env);
+}
+
+/** serveUploads(): `fromBytes` gives what was noted, in the same order, and copies nothing; it throws where it is asked for something else. */
+napi_value serveUploads(napi_env env, State* state, size_t, napi_value*) {
+  uploads::begin(state->uploads, uploads::Mode::kServe);
+  return undefined(env);
+}
+
+/** endUploads(): a number for what was uploaded, the same for the same values in the same order. */
+napi_value endUploads(napi_env env, State* state, size_t, napi_value*) {
+  napi_value number;
+  napi_create_double(env, uploads::end(state->uploads), &number);
+  return number;
+}
+
+/** takeUploads(): the slots of all that was noted, which is forgotten. */
+napi_value takeUploads(napi_env env, State* state, size_t, napi_value*) {
+  napi_value list;
+  napi_create_array(env, &list);
+  uint32_t i = 0;
+  for (uploads::Entry& entry : state->uploads.entries) napi_set_element(env, list, i++, makeInt(env, store(state, std::move(entry.tensor))));
+  state->uploads.entries.clear();
+  return list;
+}
+
+/** unowned(slot): the same memory in a new slot that does not keep it: for results in a graph's memory. */
+napi_value unowned(napi_env env, State* state, size_t, napi_value* args) {
+  const at::Tensor& tensor = tensorAt(env, state, args[0], "unowned");
+  return makeInt(env, store(state, at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(), [](void*) {}, tensor.options(), tensor.device())));
 }
 
 /** toBytes(slot, typedArray, type of the bytes): copies out, converting, waiting for the device. */
@@ -814,6 +858,11 @@ napi_value initialise(napi_env env, napi_value exports) {
   define<liveSlots, 0>(env, exports, "liveSlots");
   define<fromBytes, 5>(env, exports, "fromBytes");
   define<toBytes, 3>(env, exports, "toBytes");
+  define<noteUploads, 0>(env, exports, "noteUploads");
+  define<serveUploads, 0>(env, exports, "serveUploads");
+  define<endUploads, 0>(env, exports, "endUploads");
+  define<takeUploads, 0>(env, exports, "takeUploads");
+  define<unowned, 1>(env, exports, "unowned");
   define<recording, 1>(env, exports, "recording");
   define<requiresGrad, 2>(env, exports, "requiresGrad");
   define<detach, 2>(env, exports, "detach");

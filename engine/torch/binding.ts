@@ -15,6 +15,11 @@ export interface Binding {
   liveSlots(): number;
   fromBytes(bytes: ArrayBufferView, type: number, shape: readonly number[], stored: number, device: string): Slot;
   toBytes(slot: Slot, bytes: ArrayBufferView, type: number): void;
+  noteUploads(): void;
+  serveUploads(): void;
+  endUploads(): number;
+  takeUploads(): Slot[];
+  unowned(slot: Slot): Slot;
   recording(on: boolean): boolean;
   requiresGrad(slot: Slot, on: boolean): void;
   detach(slot: Slot, leaf: boolean): Slot;

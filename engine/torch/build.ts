@@ -5,6 +5,7 @@ import { contentHash } from '../../util/files';
 import { packageRoot } from '../../util/packageRoot';
 import type { Progress } from '../../util/progress';
 import { compileAddon, type AddonPlan } from '../compileAddon';
+import { cudaHeaders } from './cudaHeaders';
 import type { Torch } from './locate';
 
 /** The C++ ABI that this torch was compiled with; every pip build since 2.7 has the new one. */
@@ -13,9 +14,11 @@ function cxx11Abi(torch: Torch): string {
   return (existsSync(config) && /_GLIBCXX_USE_CXX11_ABI=([01])/.exec(readFileSync(config, 'utf8'))?.[1]) || '1';
 }
 
-function planBuild(torch: Torch, source = join(packageRoot(), 'engine/torch/binding.cc')): AddonPlan {
+/** @param extra folders of headers  @param name what the file is named after, beside torch's version */
+function planBuild(torch: Torch, source = ownSource('binding.cc'), extra: readonly string[] = [], name = 'torch'): AddonPlan {
   const lib = join(torch.folder, 'lib');
   const include = [
+    ...extra,
     join(torch.folder, 'include'),
     join(torch.folder, 'include/torch/csrc/api/include'),
     (require('node-api-headers') as { include_dir: string }).include_dir,
@@ -49,7 +52,35 @@ function planBuild(torch: Torch, source = join(packageRoot(), 'engine/torch/bind
     process.platform,
     process.arch,
   ).slice(0, 16);
-  return { source, target: join(packageRoot(), 'build', `torch-${torch.version}-${hash}.node`), args };
+  return { source, target: join(packageRoot(), 'build', `${name}-${torch.version}-${hash}.node`), args };
+}
+
+function ownSource(name: string): string {
+  return join(packageRoot(), 'engine/torch', name);
+}
+
+/** How `graphs.cc` is built; a string says why it cannot be. */
+function planGraphs(torch: Torch): AddonPlan | string {
+  if (!torch.cuda) return 'this torch is built for CPUs alone';
+  const headers = cudaHeaders(torch);
+  return 'missing' in headers ? headers.missing : planBuild(torch, ownSource('graphs.cc'), [headers.folder], 'torch-graphs');
+}
+
+/** Where the addon that records CUDA graphs lies; why there is none in `missing`. */
+export function graphsPath(torch: Torch): { path: string } | { missing: string } {
+  const plan = planGraphs(torch);
+  if (typeof plan === 'string') return { missing: plan };
+  return existsSync(plan.target) ? { path: plan.target } : { missing: 'their addon is not built: run `npm run build`' };
+}
+
+/**
+ * Compiles that addon (10 s), unless it is there. @returns its path, or why there is none: everything else works without it
+ * @throws UserError with the compiler's words
+ */
+export async function buildGraphs(torch: Torch, progress: Progress): Promise<{ path: string } | { missing: string }> {
+  const plan = planGraphs(torch);
+  if (typeof plan === 'string') return { missing: plan };
+  return { path: await compileAddon(plan, `compiling CUDA graphs for torch ${torch.version}`, progress) };
 }
 
 /**

@@ -12,6 +12,8 @@ export interface Torch {
   version: string;
   /** Whether it was built for CUDA (it carries libtorch_cuda.so); says nothing about a card. */
   cuda: boolean;
+  /** The version of CUDA that it was built with, e.g. `13.0`. */
+  cudaVersion?: string;
   source: PackageSource<'DPO_TORCH'>;
   /** Lines for people: what was passed over on the way, and why. */
   notices: string[];
@@ -35,13 +37,16 @@ function isOlder(version: string): boolean {
 function inspect(folder: string, source: Torch['source']): Torch | string {
   const versionFile = join(folder, 'version.py');
   if (!existsSync(versionFile)) return `${folder} holds no torch package`;
-  const version = /^__version__\s*=\s*['"]([^'"]+)['"]/m.exec(readFileSync(versionFile, 'utf8'))?.[1];
+  const text = readFileSync(versionFile, 'utf8');
+  const version = /^__version__\s*=\s*['"]([^'"]+)['"]/m.exec(text)?.[1];
+  const cudaVersion = /^cuda\b[^=\n]*=\s*['"]([^'"]+)['"]/m.exec(text)?.[1];
   if (version === undefined) return `${versionFile} names no version`;
   if (isOlder(version)) return `torch ${version} in ${folder} is older than ${OLDEST_TORCH}`;
   for (const needed of ['lib/libtorch_cpu.so', 'include/ATen/ATen.h'])
     if (!existsSync(join(folder, needed))) return `torch ${version} in ${folder} lacks ${needed}`;
   // the real path: two names of one torch share one build
-  return { folder: realpathSync(folder), version, cuda: existsSync(join(folder, 'lib/libtorch_cuda.so')), source, notices: [] };
+  const cuda = existsSync(join(folder, 'lib/libtorch_cuda.so'));
+  return { folder: realpathSync(folder), version, cuda, ...(cudaVersion !== undefined && { cudaVersion }), source, notices: [] };
 }
 
 /**

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core';
-import type { Engine, Precision } from '../engine';
+import type { Engine, GraphRecorder, Precision } from '../engine';
 import { registerFused } from '../fused';
 import { TorchBackend } from './backend';
 import { type Slot, aten, freeSlot, loadBinding, scalarType, torch as loadedBinding } from './binding';
-import { bindingPath } from './build';
+import { bindingPath, graphsPath } from './build';
 import { decodeKernels } from './decodeKernels';
 import { fusedKernels } from './fusedKernels';
+import { graphRecorder, type GraphsAddon } from './graphRecorder';
 import { headKernel } from './headKernel';
 import { registerKernels } from './kernels/registerKernels';
 import type { Torch } from './locate';
@@ -53,7 +54,39 @@ export async function torchEngine(torch: Torch, device: string, precision: Preci
     readParameter: (weight) => readParameter(backend, weight),
     valueAndGrads: (f, weights) => valueAndGrads(backend, f, weights),
     recomputed: (f, inputs) => recomputed(backend, f, inputs),
-    ...(device === 'cpu' ? {} : { peakMemory: () => binding.peakMemory(device), freeMemory: () => binding.freeMemory(device) }),
+    ...(device === 'cpu' ? {} : onGpu(torch, backend)),
+  };
+}
+
+/** What only a GPU's engine has. */
+function onGpu(torch: Torch, backend: TorchBackend): Pick<Engine, 'graphRecorder' | 'peakMemory' | 'freeMemory'> {
+  const { device } = backend;
+  // a launched graph takes its memory from no allocator: what its recording took counts for each launch
+  let [recorded, unread] = [0, 0];
+  const peak = (): number => loadedBinding().peakMemory(device);
+  const aroundRecording = <T>(f: () => T): T => {
+    unread = Math.max(unread, peak());
+    const result = f();
+    recorded = Math.max(recorded, peak());
+    return result;
+  };
+  let recorder: GraphRecorder | undefined;
+  return {
+    graphRecorder: () => {
+      const addon = graphsPath(torch);
+      if ('missing' in addon) return addon.missing;
+      try {
+        return (recorder ??= graphRecorder(backend, require(addon.path) as GraphsAddon, aroundRecording));
+      } catch (error) {
+        return (error as Error).message.split('\n')[0];
+      }
+    },
+    peakMemory: () => {
+      const most = Math.max(unread, recorded, peak());
+      unread = 0;
+      return most;
+    },
+    freeMemory: () => loadedBinding().freeMemory(device),
   };
 }
 

@@ -1,13 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../../engine/engine';
 import { UserError } from '../../util/errors';
-import { defaultCacheFolder, fileError } from '../../util/files';
+import { defaultCacheFolder } from '../../util/files';
 import { silent, type Progress } from '../../util/progress';
 import { openModel } from '../loadModel';
 import { mayReplace } from '../mayReplace';
+import { replaceFolder } from '../replaceFolder';
 import type { WrittenDtype } from '../safetensors';
 import { writeModelFolder } from '../saveModel';
 import type { Model } from '../types';
@@ -40,7 +39,6 @@ export async function mergeAdapter(base: string, adapter: string, options: Merge
     throw new UserError(`--output ${output} is what is merged: name another folder`);
   const replaces = await mayReplace(output, options.overwrite);
   const { stored: _stored, read, close, ...model } = await openModel(base, cacheFolder);
-  const temporary = `${resolve(output)}.${randomUUID().slice(0, 8)}.tmp`;
   try {
     const { architecture, config } = model;
     const own = await readAdapter({ ...model, ownValues: read }, adapter, false);
@@ -64,17 +62,11 @@ export async function mergeAdapter(base: string, adapter: string, options: Merge
       );
     };
     try {
-      await writeModelFolder(written, values, temporary, { dtype });
+      await replaceFolder(output, replaces, (folder) => writeModelFolder(written, values, folder, { dtype }));
     } finally {
       tf.dispose(own.weights);
     }
     progress({ stage: 'weights', done: total, total });
-    await mkdir(dirname(resolve(output)), { recursive: true });
-    if (replaces) await rm(output, { recursive: true });
-    await rename(temporary, resolve(output));
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw fileError(error, 'write', output);
   } finally {
     await close();
   }

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
-import { fileError, fileHash, readJson } from '../../util/files';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { fileHash, readJson } from '../../util/files';
 import type { Progress } from '../../util/progress';
 import { mayReplace } from '../mayReplace';
+import { replaceFolder } from '../replaceFolder';
 import { metadataOf } from './metadata';
 import { planImport } from './planImport';
 import { readGguf } from './readGguf';
@@ -47,8 +47,7 @@ export async function importGguf(ggufPath: string, options: ImportOptions, progr
   const metadata = metadataOf(gguf);
   const { tokenizer, config, specialTokens } = buildTokenizer(metadata, plan.architecture, plan.config.vocab_size as number);
   progress({ stage: 'tokenizer', done: 1, total: 1 });
-  const temporary = `${output}.${randomUUID().slice(0, 8)}.tmp`;
-  try {
+  await replaceFolder(options.output, replaces, async (temporary) => {
     await mkdir(temporary, { recursive: true });
     const write = (name: string, value: object, indent = 2): Promise<void> =>
       writeFile(join(temporary, name), `${JSON.stringify(value, null, indent)}\n`);
@@ -62,13 +61,7 @@ export async function importGguf(ggufPath: string, options: ImportOptions, progr
     await writeWeights(ggufPath, join(temporary, 'model.safetensors'), plan.tensors, options.dtype, progress);
     for (const file of options.extraFiles ?? []) await copyFile(file, join(temporary, basename(file)));
     await write(MARKER, marker);
-    await mkdir(dirname(output), { recursive: true });
-    if (replaces) await rm(output, { recursive: true });
-    await rename(temporary, output);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw fileError(error, 'write', output);
-  }
+  });
   return 'imported';
 }
 

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from './command';
@@ -47,4 +48,66 @@ test.each<[string, string[], string]>([
     stderr: `error: ${message}\n`,
   });
   expect(existsSync(output)).toBe(false);
+});
+
+/** Runs a shell's lines with the command's arguments in `$@`. */
+function underShell(lines: string, args: readonly string[]): { code: number | null; stderr: string } {
+  const command = [process.execPath, join(__dirname, '../../dist/bin/dpo-import.js'), ...args];
+  const { status, stderr } = spawnSync('bash', ['-c', lines, 'bash', ...command], { encoding: 'utf8' });
+  return { code: status, stderr: stderr.trim().split('\n').pop()! };
+}
+
+/** What merging into a folder takes, and a GGUF file. */
+const sources: [string, string[]][] = [
+  ['a merge', [join(goldens, 'models/llama'), '--merge', adapter]],
+  ['a GGUF file', [source]],
+];
+const canMount = spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'tmpfs', folder]).status === 0;
+const withMounts = canMount ? test.each(sources) : test.skip.each(sources);
+
+test.each(sources)('%s: files may not grow as large as the weights: one line, nothing left, what was there is kept', (name, args) => {
+  const parent = join(folder, `small files, ${name}`);
+  const output = join(parent, 'model');
+  cpSync(join(goldens, 'models/llama'), output, { recursive: true });
+  const before = readdirSync(output).sort();
+  const failed = underShell('ulimit -f 4; exec "$@"', [...args, '--output', output, '--overwrite', '--cache', join(folder, 'cache')]);
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toMatch(/^error: cannot write .*small files.*: a file would be larger than is allowed here/);
+  expect(readdirSync(parent)).toEqual(['model']);
+  expect(readdirSync(output).sort()).toEqual(before);
+});
+
+withMounts('%s: the disk is full: one line, nothing left', (name, args) => {
+  const parent = join(folder, `disk, ${name}`);
+  mkdirSync(parent);
+  const listing = join(folder, `listing of ${name}`);
+  const lines = `mount -t tmpfs -o size=8k tmpfs '${parent}'; "$@"; code=$?; ls -A '${parent}' > '${listing}'; exit $code`;
+  const failed = underShell(`unshare -m bash -c '${lines.replaceAll("'", "'\\''")}' bash "$@"`, [
+    ...args,
+    '--output',
+    join(parent, 'model'),
+  ]);
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toMatch(/^error: cannot write .*disk.*: no space left on the disk$/);
+  expect(readFileSync(listing, 'utf8')).toBe('');
+});
+
+withMounts('%s: a folder that cannot be moved or removed: one line, and there is a whole model', (name, args) => {
+  const parent = join(folder, `mount, ${name}`);
+  const output = join(parent, 'model');
+  cpSync(join(goldens, 'models/llama'), output, { recursive: true });
+  mkdirSync(join(output, 'inner'));
+  const before = readdirSync(output).sort();
+  const mounted = (point: string) => {
+    const lines = `mount --bind '${point}' '${point}'; exec "$@"`;
+    return underShell(`unshare -m bash -c '${lines.replaceAll("'", "'\\''")}' bash "$@"`, [...args, '--output', output, '--overwrite']);
+  };
+  expect(mounted(output)).toEqual({ code: 1, stderr: `error: cannot write ${output}: it is in use, or a mount point` });
+  expect(readdirSync(parent)).toEqual(['model']);
+  expect(readdirSync(output).sort()).toEqual(before);
+  const failed = mounted(join(output, 'inner'));
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toMatch(/^error: cannot remove .*model\.\w+\.old: it is in use, or a mount point$/);
+  expect(readdirSync(output)).toEqual(expect.arrayContaining(['config.json', 'model.safetensors']));
+  expect(readdirSync(output)).not.toContain('inner');
 });

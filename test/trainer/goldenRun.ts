@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { batchOrder } from '../../datasets/batches';
 import { currentEngine } from '../../engine/engine';
-import { lossByName } from '../../losses/registry';
 import { trainedWeights } from '../../models/adapters/attachAdapter';
 import { disposeModel, loadModel } from '../../models/loadModel';
 import { batchPlan } from '../../trainer/batchPlan';
@@ -12,6 +11,7 @@ import { evaluate } from '../../trainer/evaluate';
 import { createOptimizer } from '../../trainer/optimizer';
 import { referenceLogProbs } from '../../trainer/referenceLogProbs';
 import { resolveRunConfig, type RunConfig } from '../../trainer/runConfig';
+import { runLoss } from '../../trainer/runLoss';
 import { train } from '../../trainer/train';
 import { silent } from '../../util/progress';
 import { goldenModels } from '../models/goldens';
@@ -25,7 +25,12 @@ export async function goldenRun(golden: GoldenCase, steps: number, other: Partia
     ...{ model: join(goldenModels, golden.model), train: 'golden', output: 'none', batchSize, beta, cache: cacheFolder },
     ...{ learningRate: golden.learning_rate, maxGradNorm: golden.max_grad_norm, weightDecay: golden.weight_decay },
     ...(golden.warmup_steps < 1 ? { warmupRatio: golden.warmup_steps } : { warmupSteps: golden.warmup_steps }),
-    ...{ loss: golden.loss_type, labelSmoothing: golden.label_smoothing },
+    ...{ loss: String(golden.loss_type), labelSmoothing: golden.label_smoothing, lossWeights: golden.loss_weights?.join(',') },
+    ...{
+      discopopTau: golden.discopop_tau,
+      fDivergenceType: golden.f_divergence_type,
+      fAlphaDivergenceCoef: golden.f_alpha_divergence_coef,
+    },
     gradientAccumulationSteps: golden.gradient_accumulation_steps,
     schedule: golden.lr_scheduler_type.replace('_with_warmup', ''),
     optimizer: golden.optim.replace('_torch', ''),
@@ -39,7 +44,7 @@ export async function goldenRun(golden: GoldenCase, steps: number, other: Partia
   const reference = (await referenceLogProbs(model, pairs, [...pairs.keys()], options))!;
   const evalReference = (await referenceLogProbs(model, evalPairs, [...evalPairs.keys()], options))!;
   const optimizer = await createOptimizer(config, trainedWeights(model));
-  const loss = lossByName(golden.loss_type);
+  const loss = runLoss(config);
   const plan = batchPlan(pairs.length, { ...config, maxSteps: golden.steps.length });
   // pairs in their order, where a run shuffles them
   const inOrder = batchOrder(pairs.length, batchSize, config.seed, 0).map((batch, i) => batch.map((_, j) => i * batchSize + j));

@@ -69,3 +69,25 @@ test('docs/presets.md lists every preset with its model', () => {
   const text = readFileSync(join(__dirname, '../../docs/presets.md'), 'utf8');
   for (const name of presetNames) expect(text).toMatch(new RegExp(`\\| \`${name}\` +\\| \`${presets[name].model}\``));
 });
+
+test('the best model, early stopping and the held-out pairs are those of the code, and give way', async () => {
+  const judged = { loadBestModelAtEnd: true, metricForBestModel: 'eval_loss', earlyStoppingPatience: 10 };
+  const preset = await resolveRunConfig({ ...needed, preset: 'mgpt' });
+  expect(preset).toMatchObject({ ...judged, evalFraction: 0.05, evalEverySteps: 25, maxCharacters: 256 });
+  expect(await resolveRunConfig({ ...needed, preset: 'mgpt', eval: 'e.jsonl' })).toMatchObject({
+    ...judged,
+    evalFraction: 0,
+    eval: 'e.jsonl',
+  });
+  expect(await resolveRunConfig({ ...needed, preset: 'mgpt', earlyStoppingPatience: 0, evalFraction: 0.1 })).toMatchObject({
+    ...{ ...judged, earlyStoppingPatience: 0, evalFraction: 0.1 },
+  });
+  for (const none of [{ evalFraction: 0 }, { evalEverySteps: 0 }])
+    expect(await resolveRunConfig({ ...needed, preset: 'mgpt', ...none })).toMatchObject({
+      ...none,
+      loadBestModelAtEnd: false,
+      earlyStoppingPatience: 0,
+    });
+  const written = writtenConfig(await resolveRunConfig({ ...needed, preset: 'mgpt', eval: 'e.jsonl' }));
+  expect(await resolveRunConfig({}, file(written))).toMatchObject({ ...judged, evalFraction: 0, eval: 'e.jsonl' });
+});

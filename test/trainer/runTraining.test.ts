@@ -5,10 +5,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine, useEngine } from '../../engine/engine';
 import { resolveRunConfig } from '../../trainer/runConfig';
 import { runTraining, type RunHost } from '../../trainer/runTraining';
+import { launchesBound } from '../../trainer/stepGradients';
 import { UserError } from '../../util/errors';
 import type { ProgressEvent } from '../../util/progress';
 import { goldenModels } from '../models/goldens';
 import { startTestEngine } from '../models/testEngine';
+import { replayRecorder } from './replayRecorder';
 import { goldenPairs, trainingGoldens } from './trainingGolden';
 
 const root = mkdtempSync(join(tmpdir(), 'run-training-'));
@@ -287,4 +289,40 @@ test('an engine that cannot recompute says so, and a GPU logs its peak of memory
   } finally {
     useEngine(engine);
   }
+});
+
+test('CUDA graphs: asked for on a CPU they are refused; a run says which it takes, or why none', async () => {
+  expect(await problem(run('graphs', { cudaGraphs: 'on' }))).toMatch(
+    /^--cuda-graphs on: they need a GPU and the torch engine, and this is torch /,
+  );
+  const engine = currentEngine();
+  const { recorder, counts } = replayRecorder();
+  const lines = async (options: Record<string, unknown>): Promise<string[]> =>
+    (await run(`graphs ${JSON.stringify(options)}`, { maxSteps: 40, loraRank: 2, ...options })).said.filter((line) =>
+      line.includes('CUDA'),
+    );
+  try {
+    useEngine({ ...engine, graphRecorder: () => recorder });
+    expect(await lines({ maxSteps: 6 })).toEqual([
+      'CUDA graphs are not used: the run has 5 batches of 4 pairs, and recording pays from 16',
+    ]);
+    expect(await lines({ loraDropout: 0.1 })).toEqual(["CUDA graphs are not used: LoRA's dropout draws anew in each step"]);
+    expect(await problem(lines({ loraDropout: 0.1, cudaGraphs: 'on' }))).toMatch(/^--cuda-graphs on: LoRA's dropout/);
+    expect(await lines({ cudaGraphs: 'off' })).toEqual([]);
+    expect(counts.recorded).toBe(0);
+    expect(await lines({})).toEqual([expect.stringMatching(/^CUDA graphs for batches of up to \d+(, \d+)? tokens$/)]);
+    expect(counts.live).toBe(0);
+    useEngine({ ...engine, graphRecorder: () => 'no headers' });
+    expect(await lines({ seed: 1 })).toEqual(['CUDA graphs are not used: no headers']);
+  } finally {
+    useEngine(engine);
+  }
+});
+
+test('launches bound a step whose arithmetic is small beside its layers', () => {
+  const weights = { a: { size: 1e9 } } as never;
+  const config = { layers: 24 } as never;
+  // 6e9 operations a row at 4e13 a second: 24 ms are 160 rows
+  expect(launchesBound({ config, weights }, 159)).toBe(true);
+  expect(launchesBound({ config, weights }, 161)).toBe(false);
 });

@@ -19,7 +19,11 @@ export interface GoldenCase {
   warmup_steps: number;
   max_grad_norm: number;
   beta: number;
-  loss_type: LossName;
+  loss_type: LossName | LossName[];
+  loss_weights?: number[];
+  discopop_tau?: number;
+  f_divergence_type?: string;
+  f_alpha_divergence_coef?: number;
   label_smoothing?: number;
   weight_decay?: number;
   gradient_accumulation_steps?: number;
@@ -36,6 +40,8 @@ const golden = JSON.parse(readFileSync(join(trainingGoldens, 'training.json'), '
 };
 
 export const goldenCases = golden.cases;
+/** Losses of whole batches, several at once, and their options: test/goldens/lossOptions.py. */
+export const lossCases = (JSON.parse(readFileSync(join(trainingGoldens, 'lossOptions.json'), 'utf8')) as { cases: GoldenCase[] }).cases;
 export const goldenPairs = { train: golden.pairs.slice(0, golden.train), evaluation: golden.pairs.slice(golden.train) };
 
 export async function tokenizedGolden(pairs: readonly PreferencePair[], maxLength = 0): Promise<TokenizedPair[]> {

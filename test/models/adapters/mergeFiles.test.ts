@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -7,6 +7,7 @@ import { mergeAdapter } from '../../../models/adapters/mergeAdapter';
 import { disposeModel, loadModel } from '../../../models/loadModel';
 import { readSafetensors } from '../../../models/safetensors';
 import { saveModel } from '../../../models/saveModel';
+import { UserError } from '../../../util/errors';
 import { goldenModels, packedLogits, relativeError } from '../goldens';
 import { startTestEngine } from '../testEngine';
 import { adapterGoldens } from './goldens';
@@ -66,4 +67,30 @@ test('a folder that cannot be written is named, and nothing is left', async () =
   const output = join(file, 'inside');
   await expect(mergeAdapter(llama, adapter, { ...options, output })).rejects.toThrow(/^cannot .*file/);
   expect(readdirSync(root).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+});
+
+test('a folder that another run made meanwhile is left to it, and said so; nothing of this one is left', async () => {
+  const output = join(root, 'meanwhile');
+  const merging = mergeAdapter(llama, adapter, { ...options, output }, ({ done }) => {
+    if (done < 19) return;
+    mkdirSync(output, { recursive: true });
+    writeFileSync(join(output, 'config.json'), 'theirs');
+  });
+  await expect(merging).rejects.toThrow(new UserError(`cannot write ${output}: the folder is not empty`));
+  expect(readFileSync(join(output, 'config.json'), 'utf8')).toBe('theirs');
+  expect(readdirSync(root).filter((name) => name.startsWith('meanwhile'))).toEqual(['meanwhile']);
+});
+
+test('a model that is replaced is there until the new one is whole', async () => {
+  const output = join(root, 'replaced');
+  await mergeAdapter(llama, adapter, { ...options, output });
+  writeFileSync(join(output, 'notes.txt'), 'old');
+  const seen: boolean[] = [];
+  await mergeAdapter(llama, adapter, { ...options, output, overwrite: true, dtype: 'bf16' }, ({ done, total }) => {
+    if (done < total) seen.push(existsSync(join(output, 'notes.txt')));
+  });
+  expect(seen).toEqual(Array.from({ length: 20 }, () => true));
+  expect(config(output).dtype).toBe('bfloat16');
+  expect(readdirSync(output).sort()).toEqual(['config.json', 'model.safetensors']);
+  expect(readdirSync(root).filter((name) => name.startsWith('replaced'))).toEqual(['replaced']);
 });

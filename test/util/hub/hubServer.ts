@@ -103,6 +103,6 @@ function content(bytes: Buffer, faults: Faults, request: IncomingMessage, respon
   response.writeHead(start > 0 ? 206 : 200, headers);
   const cut = faults.cut.shift();
   if (cut === undefined || cut >= body.length) response.end(body);
-  // what was written is let through before the connection goes
-  else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), 20));
+  // a broken stream forgets what its reader has not taken yet: time to take it, also where other programs run
+  else response.write(body.subarray(0, cut), () => setTimeout(() => response.destroy(), cut === 0 ? 0 : 300));
 }

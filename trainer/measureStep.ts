@@ -1,8 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { currentEngine } from '../engine/engine';
 import { rowsAtOnce } from '../engine/ops/tokenLogProbs';
 import { sigmoid } from '../losses/sigmoid';
-import { trainedWeights } from '../models/adapters/attachAdapter';
 import { createAdapter } from '../models/adapters/createAdapter';
 import { disposeModel } from '../models/loadModel';
 import { randomModel } from '../models/randomModel';
@@ -13,7 +11,7 @@ import { finish, updatePieces } from './measureUpdate';
 import { resolveRunConfig, runConfigKeys, type RunConfig } from './runConfig';
 import { trainedShapes } from './stepShape';
 import type { StepParts } from './stepTime';
-import { stepBatch, stepLoss, uploadStep, type StepBatch } from './stepInputs';
+import { recordableStep, stepBatch, type StepBatch } from './stepInputs';
 
 /** Blocks of the deeper model that is timed: as many as keep its weights and its products (rows times weights) below these, at least and at most. */
 const BLOCKS = { least: 2, most: 8, weights: 2 ** 28, products: 2 ** 35 };
@@ -71,13 +69,13 @@ export async function measureStep(
       const base = randomModel(architecture, { ...config, ...size }, { trainable: !lora, quantization });
       const model = lora ? createAdapter(base, lora, 'random') : base;
       releases.push(() => disposeModel(model));
-      const weights = Object.values(trainedWeights(model));
+      const { upload, compute } = recordableStep({ config: run, model, reference, loss: sigmoid });
       return (): void =>
         tf.tidy(() => {
-          const inputs = uploadStep(model, batch, reference);
+          const inputs = upload(batch);
           // as many chunks as the whole vocabulary makes
           inputs.completions.chunkRows = rowsAtOnce(config.vocabulary);
-          finish(currentEngine().valueAndGrads(() => stepLoss(model, sigmoid, run, inputs), weights).loss);
+          finish(compute(inputs).loss);
         });
     });
     const pieces = await updatePieces(run, trainedShapes(architecture, config, options));

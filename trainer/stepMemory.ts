@@ -22,7 +22,7 @@ export interface StepMemory {
 
 /** Holes that the heap has where tensors come and go, as a share of those on a GPU and on CPUs, and what a run takes on CPUs whatever the model: docs/LOG.md. */
 const HOLES = { cuda: 0.15, cpu: 0.03 };
-const STEADY = 20e6;
+const STEADY = 35e6;
 
 /** Memory of a training step on the torch engine, weights, gradients and state exactly, the rest by what its kernels save; on a GPU if the device is `auto`. */
 export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemory {

@@ -12,7 +12,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/grad_mode.h>
-#include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <node_api.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -26,7 +25,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -34,6 +32,7 @@
 
 #include "cudaDriver.h"
 #include "headLogProbs.h"
+#include "heapAllocator.h"
 #include "nucleusSampling.h"
 #include "onePassUpdate.h"
 #include "packedAttention.h"
@@ -811,31 +810,6 @@ T* shared(napi_env env, napi_value exports, const char* name, napi_typedarray_ty
   return static_cast<T*>(data);
 }
 
-#ifdef __GLIBC__
-/** Tensors on CPUs by plain malloc: what glibc's posix_memalign takes fits no hole that a tensor of the same size left. */
-struct HeapAllocator final : c10::Allocator {
-  static constexpr size_t kAlignment = 64;
-
-  c10::DataPtr allocate(size_t bytes) override {
-    const c10::Device cpu(c10::DeviceType::CPU);
-    if (bytes == 0) return {nullptr, nullptr, &release, cpu};
-    void* block = std::malloc(bytes + kAlignment);
-    TORCH_CHECK(block, "not enough memory: a tensor of ", bytes, " bytes");
-    // malloc's blocks lie at multiples of 16: there is room for its address before
-    void** aligned = reinterpret_cast<void**>((reinterpret_cast<uintptr_t>(block) / kAlignment + 1) * kAlignment);
-    aligned[-1] = block;
-    return {aligned, aligned, &release, cpu};
-  }
-
-  static void release(void* data) {
-    if (data) std::free(static_cast<void**>(data)[-1]);
-  }
-
-  c10::DeleterFnPtr raw_deleter() const override { return &release; }
-  void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
-};
-#endif
-
 napi_value initialise(napi_env env, napi_value exports) {
   State* state = new State();
   napi_set_instance_data(
@@ -845,8 +819,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   at::GradMode::set_enabled(false);
 #ifdef __GLIBC__
   // Large tensors come and go every step: kept in the heap, they are not handed back to the system and faulted in again page by page.
-  static HeapAllocator allocator;
-  c10::SetCPUAllocator(&allocator, 1);
+  c10::SetCPUAllocator(new heap::Allocator(), 1);
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);
 #endif

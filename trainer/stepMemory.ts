@@ -20,8 +20,9 @@ export interface StepMemory {
   peak: number;
 }
 
-/** Holes that the heap has where tensors come and go, as a share of those on a GPU and on CPUs, and what a run takes on CPUs whatever the model: docs/LOG.md. */
-const HOLES = { cuda: 0.15, cpu: 0.03 };
+/** Holes where tensors come and go, as a share of those: on a GPU, and in a CPU's heap (docs/LOG.md). */
+const HOLES = { gpu: 0.15, cpu: 0.03 };
+/** What a run takes on CPUs whatever the model. */
 const STEADY = 35e6;
 
 /** Memory of a training step on the torch engine, weights, gradients and state exactly, the rest by what its kernels save; on a GPU if the device is `auto`. */
@@ -46,8 +47,8 @@ export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemor
   const headGradient = options.loraRank === undefined ? bytes * shape.headWeights : 0;
   const starts = activations + Math.max(logits, (logProbs ?? raw) + headGradient) + accumulated;
   const ends = gradients + (options.recompute === 'blocks' ? activations : activations / (shape.layers + 1));
-  const passing = (1 + (onGpu ? HOLES.cuda : HOLES.cpu)) * Math.max(starts, ends);
-  const peak = weights + optimizer + tile + passing + (onGpu ? 0 : STEADY);
+  const passing = onGpu ? Math.max((1 + HOLES.gpu) * starts, ends) : (1 + HOLES.cpu) * Math.max(starts, ends) + STEADY;
+  const peak = weights + optimizer + tile + passing;
   return { weights, tile, gradients, optimizer, activations, logits, peak };
 }
 

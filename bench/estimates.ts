@@ -1,7 +1,8 @@
 /*
  * Holds what `dpo-estimate --measure` says of training steps against real ones: the two run in turn, each in a process of its own, some rounds; the
  * least estimate against the fastest step. `--clock processor` compares the time that one thread spends on a processor, which other programs
- * hardly lengthen: on a busy machine the other tells little. Writes the table of docs/memory.md.
+ * hardly lengthen: on a busy machine the other tells little. Writes
+ * the clock's table in docs/memory.md.
  *
  *   node dist/bench/estimates.js [--clock processor] [--rounds 3] [--only gemma,lora] [--output FILE]
  */
@@ -111,7 +112,11 @@ runCli(async () => {
     const said = `${new Date().toISOString().slice(0, 10)}, ${machine}. ${versions}. ${time}: the least of ${rounds} estimates over the fastest step, estimates and steps in turn. \`${command}\``;
     print(`\n${said}\n\n${table}`);
     if (argv.only === undefined || argv.output !== undefined)
-      await writeSection(argv.output ?? join(packageRoot(), 'docs/memory.md'), `Estimated over real, ${device}`, `${said}\n\n${table}`);
+      await writeSection(
+        argv.output ?? join(packageRoot(), 'docs/memory.md'),
+        `Estimated over real: ${device}, ${clock} clock`,
+        `${said}\n\n${table}`,
+      );
   } finally {
     stop();
     rmSync(folder, { recursive: true, force: true });

@@ -5,6 +5,8 @@ import { quantizedNames } from './loadModel';
 import type { Architecture, BaseConfig, Model } from './types';
 
 export interface RandomOptions {
+  /** What messages call it. */
+  name: string;
   trainable: boolean;
   /** Keep the linear layers' weights in 4 bits. */
   quantization?: Quantization | undefined;
@@ -26,17 +28,17 @@ export function randomValues(count: number): Float32Array {
  * A model of random weights on the current engine, to be timed: norms' scales are 1. Free it with `disposeModel`.
  * @throws UserError for 4 bits on an engine that has none
  */
-export function randomModel(architecture: Architecture, config: BaseConfig, { trainable, quantization }: RandomOptions): Model {
+export function randomModel(architecture: Architecture, config: BaseConfig, { name, trainable, quantization }: RandomOptions): Model {
   const engine = currentEngine();
   const packed = quantization ? quantizedNames({ architecture, config }, engine, quantization) : new Set<string>();
-  const weights = Object.entries(architecture.weightShapes(config)).map(([name, shape]): [string, tf.Variable] => {
+  const weights = Object.entries(architecture.weightShapes(config)).map(([weightName, shape]): [string, tf.Variable] => {
     const count = shape.reduce((product, length) => product * length, 1);
-    const values = shape.length === 1 && name.endsWith('.weight') ? new Float32Array(count).fill(1) : randomValues(count);
-    const weight = packed.has(name)
+    const values = shape.length === 1 && weightName.endsWith('.weight') ? new Float32Array(count).fill(1) : randomValues(count);
+    const weight = packed.has(weightName)
       ? engine.quantizedParameter!(values, shape, quantization!, architecture.inputFirst ?? false)
       : engine.parameter(values, shape, trainable);
-    return [name, weight];
+    return [weightName, weight];
   });
-  const identity = { rawConfig: { model_type: config.modelType }, folder: 'random', contentHash: 'random' };
+  const identity = { rawConfig: { model_type: config.modelType }, folder: name, contentHash: 'random' };
   return { architecture, config, weights: Object.fromEntries(weights), ...identity, ...(quantization && { quantization }) };
 }

@@ -66,8 +66,8 @@ export async function measureStep(
   const releases: (() => void)[] = [];
   try {
     const [small, deep, wide] = [sizes.small, sizes.deep, sizes.wide].map((size) => {
-      const base = randomModel(architecture, { ...config, ...size }, { trainable: !lora, quantization });
-      const model = lora ? createAdapter(base, lora, 'random') : base;
+      const base = randomModel(architecture, { ...config, ...size }, { name: options.model, trainable: !lora, quantization });
+      const model = lora ? createAdapter(base, lora, options.model) : base;
       releases.push(() => disposeModel(model));
       const { upload, compute } = recordableStep({ config: run, model, reference, loss: sigmoid });
       return (): void =>

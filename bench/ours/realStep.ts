@@ -61,8 +61,8 @@ async function steps(
 ): Promise<number[]> {
   const run = await runOf(estimate);
   const lora = loraOptions(run);
-  const base = randomModel(architecture, config, { trainable: !lora, quantization: quantizationOf(run) });
-  const model = lora ? createAdapter(base, lora, 'random') : base;
+  const base = randomModel(architecture, config, { name: 'bench', trainable: !lora, quantization: quantizationOf(run) });
+  const model = lora ? createAdapter(base, lora, 'bench') : base;
   const optimizer = await createOptimizer(run, trainedWeights(model));
   // the values that the weights were made from are given back by a thread of its own
   collect();

@@ -23,7 +23,7 @@ test('values spread evenly in ±0.035, the drawn ones again and again', () => {
 test.each(['gpt2', 'llama'])('%s: every weight of the config, norms of 1, and none left', async (name) => {
   const { architecture, config } = await readConfig(join(goldenModels, name));
   const before = tf.memory().numTensors;
-  const model = randomModel(architecture, { ...config, layers: 1 }, { trainable: true });
+  const model = randomModel(architecture, { ...config, layers: 1 }, { name: 'm', trainable: true });
   const shapes = Object.fromEntries(Object.entries(model.weights).map(([weight, { shape }]) => [weight, shape]));
   expect(shapes).toEqual(architecture.weightShapes({ ...config, layers: 1 }));
   const norm = Object.keys(shapes).find((weight) => /(ln_1|input_layernorm)\.weight$/.test(weight))!;
@@ -34,7 +34,7 @@ test.each(['gpt2', 'llama'])('%s: every weight of the config, norms of 1, and no
 
 test('4 bits: linear weights alone', async () => {
   const { architecture, config } = await readConfig(join(goldenModels, 'llama'));
-  const model = randomModel(architecture, config, { trainable: false, quantization: { type: 'nf4', double: false } });
+  const model = randomModel(architecture, config, { name: 'm', trainable: false, quantization: { type: 'nf4', double: false } });
   const backend = tf.backend() as TorchBackend;
   const packed = Object.keys(model.weights).filter((name) => backend.quantizedOf(model.weights[name]));
   expect(packed).toEqual(Object.keys(model.weights).filter((name) => /_proj\.weight$/.test(name)));

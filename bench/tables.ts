@@ -66,16 +66,18 @@ interface Part {
 /** One step by layer and by kernel. */
 export function profileTables({ title, ours }: MeasuredComparison): string {
   if ('missing' in ours) return `Not measured: ${title}: ${ours.missing}.`;
-  const { parts, kernels, kernelsMs, overheadMicroseconds } = ours.printed as unknown as {
+  const { parts, kernels, kernelsMs, overheadMicroseconds, warmOverheadMicroseconds } = ours.printed as unknown as {
     parts: Part[];
     kernels: SelfTime[];
     kernelsMs: number;
     overheadMicroseconds: number;
+    warmOverheadMicroseconds: number;
   };
   const percent = (ms: number, whole: number): string => `${((100 * ms) / whole).toFixed(1)} %`;
   const whole = parts.reduce((sum, { ms }) => sum + ms, 0);
   return [
-    `${title}: ${shown(whole)} ms a step, of which the engine's TypeScript takes ${shown(overheadMicroseconds)} µs an operation.`,
+    `${title}: ${shown(whole)} ms a step, of which the engine's TypeScript takes ${shown(overheadMicroseconds)} µs an operation; in a model so small ` +
+      `that nothing displaces it from the processor's caches, ${shown(warmOverheadMicroseconds)}.`,
     markdownTable(
       ['layer', 'calls', 'ms', 'share'],
       parts.map(({ name, ms, count }) => [name, count === undefined ? '' : shown(count), shown(ms), percent(ms, whole)]),

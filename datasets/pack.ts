@@ -19,8 +19,9 @@ export function completionLengths(pairs: readonly TokenizedPair[]): { chosen: Fl
  *   chosen:   queries prompt + chosen, keys prompt + chosen;
  *   rejected: queries rejected alone,  keys prompt + rejected (no segment where R = 1, since no row is left).
  * The last prompt row predicts two targets, the first of each completion.
+ * @param splitTails whether the tokens of a completion beyond the shorter one's length become a sequence of their own (`tailWeight` of the log-probabilities)
  */
-export function packPairs(pairs: readonly TokenizedPair[]): PackedBatch {
+export function packPairs(pairs: readonly TokenizedPair[], splitTails = false): PackedBatch {
   for (const pair of pairs)
     if (pair.prompt.length === 0 || pair.chosen.length === 0 || pair.rejected.length === 0)
       throw new Error('internal: a pair needs at least one token of prompt, chosen and rejected');
@@ -63,7 +64,11 @@ export function packPairs(pairs: readonly TokenizedPair[]): PackedBatch {
 
       const place = targetPlace[side];
       targets.set(completion, place);
-      sequences.fill(side * pairs.length + b, place, place + completion.length);
+      const shared = splitTails ? Math.min(pair.chosen.length, pair.rejected.length) : completion.length;
+      const sequence = side * pairs.length + b;
+      sequences.fill(sequence, place, place + shared);
+      // 2 B is padding's
+      sequences.fill(2 * pairs.length + 1 + sequence, place + shared, place + completion.length);
       predictors[place] = promptRow + prompt - 1;
       for (let i = 0; i < own; i++) predictors[place + 1 + i] = firstRow + i;
       targetPlace[side] += completion.length;

@@ -21,7 +21,7 @@ export async function renderPairs(
   { modelFolder, applyChatTemplate, templateDay, source }: RenderOptions,
 ): Promise<readonly (PreferencePair | RenderedPair)[]> {
   if (!applyChatTemplate && pairs.every(isText)) return pairs;
-  const template = await loadChatTemplate(modelFolder, templateDay === undefined ? undefined : dayStart(templateDay));
+  const template = await loadChatTemplate(modelFolder, dayStart(templateDay));
   return pairs.map((pair, i) => {
     if (!isText(pair)) return rendered(template, pair, `${source}: pair ${i + 1}`);
     return applyChatTemplate ? rendered(template, asTurns(pair), `${source}: pair ${i + 1}`) : pair;

@@ -50,6 +50,6 @@ export interface PackedBatch {
   predictors: Int32Array;
   /** [N]: token ids to be predicted; all chosen completions (pair after pair), then all rejected ones. */
   targets: Int32Array;
-  /** [N]: the sequence of target n: b for pair b's chosen completion, B + b for its rejected one. */
+  /** [N]: the sequence of target n: b for pair b's chosen completion, B + b for its rejected one; where tails are split off theirs is 2 B + 1 later. */
   sequences: Int32Array;
 }

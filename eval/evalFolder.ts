@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join, relative, resolve, sep } from 'node:path';
 import { UserError } from '../util/errors';
 import { checkWritableFolder, fileError, modelFileIn, readJson, writeAtomic } from '../util/files';
@@ -19,8 +19,6 @@ const DEFAULTS: Readonly<Record<string, unknown>> = { applyChatTemplate: false }
 
 /** Refuses an output folder that holds an evaluation, unless told to resume or overwrite it. @throws UserError naming the remedy */
 export async function checkEvalFolder({ output, resume, overwrite, ...config }: EvalConfig): Promise<void> {
-  const found = await stat(output).catch(() => undefined);
-  if (found && !found.isDirectory()) throw new UserError(`--output ${output} is a file; give a folder`);
   await checkWritableFolder(output, '--output');
   for (const key of ['model', 'reference', 'fluencyModel', 'prompts', 'parallel', 'pairs'] as const) {
     const inside = config[key] === undefined ? '..' : relative(resolve(output), resolve(config[key]));

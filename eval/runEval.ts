@@ -77,8 +77,7 @@ export async function runEval(given: EvalConfig, progress: Progress, say: (line:
     ));
 
   const tokenizer = prompts || parallel ? await loadTokenizer(config.model) : null;
-  const template =
-    prompts && config.applyChatTemplate ? await loadChatTemplate(config.model, day === undefined ? undefined : dayStart(day)) : null;
+  const template = prompts && config.applyChatTemplate ? await loadChatTemplate(config.model, dayStart(day)) : null;
   const encoded = prompts && encodePrompts(tokenizer!, template, prompts, policyConfig.maxPositions, config.maxNewTokens);
 
   await prepareEvalFolder(named, hash, prompts);

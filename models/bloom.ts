@@ -3,7 +3,7 @@ import { activation } from '../engine/ops/activations';
 import { alibiSlopes } from '../engine/ops/alibi';
 import { embedding, linear } from '../engine/ops/linear';
 import { layerNorm } from '../engine/ops/norms';
-import { flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from './configFields';
+import { flag, positiveInteger, positiveNumber, requireMultiple, type ConfigSource } from './configFields';
 import { runBlock } from './parts/runBlock';
 import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from './types';
 
@@ -17,7 +17,6 @@ export interface BloomConfig extends BaseConfig {
 
 function parseConfig(json: Readonly<Record<string, unknown>>, file: string): BloomConfig {
   const source: ConfigSource = { json, file };
-  refuse(source, ['quantization_config']);
   // transformers prefers the old spelling
   const width = positiveInteger(source, ['n_embed', 'hidden_size'], 64);
   const heads = positiveInteger(source, ['n_head', 'num_attention_heads'], 8);

@@ -35,6 +35,17 @@ export function toFloat32(bytes: Uint8Array, dtype: string, target: Float32Array
   }
 }
 
+/** Rounds float32 values to bfloat16, ties to even as torch does; NaN stays NaN. */
+export function floatsToBfloat16(values: Float32Array): Uint16Array {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i];
+    out[i] = (word & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return out;
+}
+
 /** How many values are NaN, and how many infinite. */
 export function countNonFinite(values: Float32Array): { nan: number; infinite: number } {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);

@@ -13,7 +13,7 @@ function softcap(source: ConfigSource, name: string, fallback: number): number |
 /** Defaults are those of transformers' Gemma2Config. */
 function parseConfig(json: Readonly<Record<string, unknown>>, file: string): GemmaDecoderConfig {
   const source: ConfigSource = { json, file };
-  refuse(source, ['use_bidirectional_attention', 'quantization_config']);
+  refuse(source, ['use_bidirectional_attention']);
   const layers = positiveInteger(source, 'num_hidden_layers', 26);
   const heads = positiveInteger(source, 'num_attention_heads', 8);
   const keyValueHeads = positiveInteger(source, 'num_key_value_heads', 4);

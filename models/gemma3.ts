@@ -35,8 +35,7 @@ function rotaryBase(source: ConfigSource | undefined, fallback: number, width: n
 /** Defaults are those of transformers' Gemma3TextConfig: Google's own files name only what differs from them. */
 function parseConfig(json: Readonly<Record<string, unknown>>, file: string): GemmaDecoderConfig {
   const source = textSource(json, file);
-  refuse(source, ['use_bidirectional_attention', 'quantization_config']);
-  refuse({ json, file }, ['quantization_config']);
+  refuse(source, ['use_bidirectional_attention']);
   const layers = positiveInteger(source, 'num_hidden_layers', 26);
   const heads = positiveInteger(source, 'num_attention_heads', 8);
   const keyValueHeads = positiveInteger(source, 'num_key_value_heads', 4);

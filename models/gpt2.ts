@@ -17,7 +17,7 @@ export interface Gpt2Config extends BaseConfig {
 
 function parseConfig(json: Readonly<Record<string, unknown>>, file: string): Gpt2Config {
   const source: ConfigSource = { json, file };
-  refuse(source, ['add_cross_attention', 'quantization_config']);
+  refuse(source, ['add_cross_attention']);
   const width = positiveInteger(source, ['n_embd', 'hidden_size'], 768);
   const heads = positiveInteger(source, ['n_head', 'num_attention_heads'], 12);
   const layers = positiveInteger(source, ['n_layer', 'num_hidden_layers'], 12);

@@ -3,7 +3,7 @@ import { activation, type ActivationName } from '../engine/ops/activations';
 import { embedding, linear } from '../engine/ops/linear';
 import { layerNorm } from '../engine/ops/norms';
 import { rotary } from '../engine/ops/rotary';
-import { activationField, flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from './configFields';
+import { activationField, flag, positiveInteger, positiveNumber, requireMultiple, type ConfigSource } from './configFields';
 import { rotaryFields, scaledContext } from './parts/rotaryFields';
 import { scaledAngles, type Angles, type Rotary } from './parts/rotaryScaling';
 import { runBlock } from './parts/runBlock';
@@ -22,7 +22,6 @@ export interface GptNeoxConfig extends BaseConfig {
 
 function parseConfig(json: Readonly<Record<string, unknown>>, file: string): GptNeoxConfig {
   const source: ConfigSource = { json, file };
-  refuse(source, ['quantization_config']);
   const width = positiveInteger(source, 'hidden_size', 6144);
   const heads = positiveInteger(source, 'num_attention_heads', 64);
   requireMultiple(source, 'hidden_size', width, 'num_attention_heads', heads);

@@ -4,6 +4,7 @@ import { UserError } from '../util/errors';
 import { fileError, parseJson, readText } from '../util/files';
 import { baseFolder } from './adapters/adapterFolder';
 import { text } from './configFields';
+import { refuseQuantized } from './refuseQuantized';
 import { architectureFor } from './registry';
 import type { Architecture, BaseConfig, ModelTask } from './types';
 import { watchReads } from './unreadFields';
@@ -58,6 +59,7 @@ export async function readConfigFile(file: string, tasks: readonly ModelTask[] =
     const wanted = tasks.map((task) => TASKS[task]).join(', or ');
     throw new UserError(`${file}: model_type is ${JSON.stringify(rawConfig.model_type)}: ${TASKS[own]}; it must be ${wanted}`);
   }
+  refuseQuantized({ json: rawConfig, file });
   const watched = watchReads(rawConfig);
   const config = architecture.parseConfig(watched.json, file);
   return { task: own, architecture, config, rawConfig, configText, unread: watched.unread() };

@@ -4,8 +4,7 @@ import { dirname } from 'node:path';
 import { UserError } from '../util/errors';
 import { fileError } from '../util/files';
 import { readFloats, readFully } from './fileValues';
-import { DTYPE_BYTES } from './floats';
-import { floatsToBfloat16 } from './gguf/halfFloats';
+import { DTYPE_BYTES, floatsToBfloat16 } from './floats';
 import type { StoredTensor, TensorFile } from './tensorFile';
 
 /** A tensor of a safetensors file: where it lies, counted from the file's first byte. */

@@ -13,6 +13,9 @@ const SMOOTHED = ['sigmoid', 'robust', 'exo_pair', 'aot', 'aot_unpaired'];
 /** Losses of the margin alone, in which the partition function that other divergences leave cancels; and `sft`, which has no margin. */
 const DIVERGENT = ['sigmoid', 'hinge', 'ipo', 'robust', 'exo_pair', 'discopop', 'sigmoid_norm', 'sft'];
 
+/** Losses that are no sum over pairs. */
+const OF_BATCH = ['aot', 'aot_unpaired', 'sft'];
+
 /** The names that `--loss` lists. */
 export function lossNames(given: string): string[] {
   return given.split(',').map((name) => name.trim());
@@ -52,14 +55,24 @@ export const lossOptions = {
     .default('reverse_kl')
     .describe(`divergence that keeps the policy near its reference, for the losses ${DIVERGENT.join(', ')}`),
   fAlphaDivergenceCoef: z.number().default(0.5).describe("alpha_divergence's alpha"),
+  ldAlpha: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe("what the tokens of a completion beyond the other one's length count (LD-DPO); 1 when not given, as all others"),
+  useWeighting: z
+    .boolean()
+    .default(false)
+    .describe(`weigh pairs by how likely the policy's completions are, a token (WPO), for all losses but ${OF_BATCH.join(', ')}`),
   discopopTau: z.number().positive().default(0.05).describe("discopop's temperature"),
 };
 
 /** The resolved options of the loss. */
-export type LossChoice = { [K in keyof typeof lossOptions]: z.output<(typeof lossOptions)[K]> };
+export type LossChoice = Readonly<z.output<z.ZodObject<typeof lossOptions>>>;
 
 /** Options of the loss that contradict each other, or belong to another loss and would do nothing. @throws UserError naming the first */
-export function refuseIdleLossOptions(options: Omit<LossChoice, 'lossWeights'> & { lossWeights?: string | undefined }): void {
+export function refuseIdleLossOptions(options: LossChoice): void {
   const { loss, labelSmoothing, fDivergenceType, fAlphaDivergenceCoef, discopopTau } = options;
   const names = lossNames(loss);
   const weights = lossWeights(options.lossWeights, names.length);
@@ -80,6 +93,11 @@ export function refuseIdleLossOptions(options: Omit<LossChoice, 'lossWeights'> &
     throw new UserError(
       `--f-alpha-divergence-coef is ${fAlphaDivergenceCoef}: it belongs to alpha_divergence, and --f-divergence-type is ${fDivergenceType}`,
     );
+  const unweighted = names.find((name) => OF_BATCH.includes(name));
+  if (options.useWeighting && unweighted !== undefined)
+    throw new UserError(`--use-weighting weighs pairs, and ${unweighted} is a loss of the whole batch: leave one of them out`);
+  if (options.ldAlpha !== undefined && names.includes('sft'))
+    throw new UserError(`--ld-alpha is ${options.ldAlpha}: sft takes whole completions; leave it out, or sft out of --loss ${loss}`);
   if (discopopTau !== 0.05 && !names.includes('discopop'))
     throw new UserError(`--discopop-tau is ${discopopTau}: it belongs to discopop, and --loss is ${loss}`);
 }

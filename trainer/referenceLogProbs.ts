@@ -17,6 +17,8 @@ export interface ReferenceLogProbs {
 export interface ReferenceOptions {
   cacheFolder: string;
   batchSize: number;
+  /** As `pairLogProbs` has it. */
+  tailWeight?: number | undefined;
   /** Asked between pieces of work; what is done so far is then in the cache. */
   shouldStop?: () => boolean;
 }
@@ -37,10 +39,10 @@ export async function referenceLogProbs(
   model: Model,
   pairs: readonly TokenizedPair[],
   needed: readonly number[],
-  { cacheFolder, batchSize, shouldStop = () => false }: ReferenceOptions,
+  { cacheFolder, batchSize, tailWeight, shouldStop = () => false }: ReferenceOptions,
   progress: Progress = silent,
 ): Promise<ReferenceLogProbs | undefined> {
-  const path = join(cacheFolder, 'reference', `${cacheKey(model, pairs)}.arrow`);
+  const path = join(cacheFolder, 'reference', `${cacheKey(model, pairs, tailWeight)}.arrow`);
   const values = await readCache(path, pairs.length);
   const missing = needed.filter((pair) => Number.isNaN(values.chosen[pair]) || Number.isNaN(values.rejected[pair]));
   const piece = BATCHES_A_PIECE * batchSize;
@@ -53,6 +55,8 @@ export async function referenceLogProbs(
       indices.map((pair) => pairs[pair]),
       batchSize,
       ({ done }) => progress({ stage, done: start + done, total: missing.length }),
+      stage,
+      { tailWeight },
     );
     indices.forEach((pair, i) => {
       values.chosen[pair] = computed.chosen[i];
@@ -63,11 +67,19 @@ export async function referenceLogProbs(
   return values;
 }
 
-function cacheKey(model: Model, pairs: readonly TokenizedPair[]): string {
+function cacheKey(model: Model, pairs: readonly TokenizedPair[], tailWeight: number | undefined): string {
   const { name, device, precision } = currentEngine();
   const bytes = (ids: Int32Array): Uint8Array => new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
   const data = contentHash(...pairs.flatMap((pair) => [bytes(pair.prompt), bytes(pair.chosen), bytes(pair.rejected)]));
-  return contentHash(VERSION, model.contentHash, data, name, device.replace(/:\d+$/, ''), precision);
+  return contentHash(
+    VERSION,
+    model.contentHash,
+    data,
+    name,
+    device.replace(/:\d+$/, ''),
+    precision,
+    ...(tailWeight === undefined ? [] : [`tails ${tailWeight}`]),
+  );
 }
 
 async function writeCache(path: string, values: ReferenceLogProbs): Promise<void> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { UserError } from '../util/errors';
 import { checkWritableFolder, fileError, modelFileIn, writeAtomic } from '../util/files';
@@ -16,8 +16,6 @@ export async function checkRunFolder({ model, adapter, output, resume, overwrite
     if (inside === '' || CONTENTS.some((name) => inside === name || inside.startsWith(`${name}${sep}`)))
       throw new UserError(`--${flag} ${folder} lies in --output ${output}, which this run writes: give another output folder`);
   }
-  const found = await stat(output).catch(() => undefined);
-  if (found && !found.isDirectory()) throw new UserError(`--output ${output} is a file; give a folder`);
   await checkWritableFolder(output, '--output');
   const modelFile = await modelFileIn(output);
   if (modelFile !== undefined) throw new UserError(`--output ${output} holds a model (${modelFile}): give another output folder`);

@@ -101,7 +101,7 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
   let optimizer: Optimizer | undefined;
   try {
     if (checkpoint) checkSameRun(named, checkpoint, origin);
-    const options = { cacheFolder: config.cache, batchSize: config.batchSize, shouldStop: host.shouldStop };
+    const options = { cacheFolder: config.cache, batchSize: config.batchSize, tailWeight: config.ldAlpha, shouldStop: host.shouldStop };
     const references = await runReferences(base, data, plan, options, host.progress);
     if (!references) return { step: 0, totalSteps: plan.totalSteps };
     const { reference, evalReference } = references;

@@ -51,10 +51,10 @@ export interface RecordableStep {
   compute(inputs: StepInputs): ValueAndGrads;
 }
 
-/** Packs pairs given by index. */
-export function stepBatch(pairs: readonly TokenizedPair[], indices: readonly number[]): StepBatch {
+/** Packs pairs given by index. @param splitTails as `packPairs` has it, where a run has --ld-alpha */
+export function stepBatch(pairs: readonly TokenizedPair[], indices: readonly number[], splitTails = false): StepBatch {
   const members = indices.map((i) => pairs[i]);
-  return { indices, packed: packPairs(members), lengths: completionLengths(members) };
+  return { indices, packed: packPairs(members, splitTails), lengths: completionLengths(members) };
 }
 
 /** float32 [B] a side. */
@@ -66,6 +66,7 @@ export function uploadSides({ chosen, rejected }: Sides): PairLogProbs {
 export function recordableStep({ model, loss, config, reference }: StepSource): RecordableStep {
   const weights = Object.values(trainedWeights(model));
   const { recompute, beta, labelSmoothing } = config;
+  const counting = { tailWeight: config.ldAlpha, weighted: config.useWeighting };
   return {
     upload: ({ indices, packed, lengths }) => {
       const own = (values: Float32Array): Float32Array => Float32Array.from(indices, (i) => values[i]);
@@ -77,7 +78,7 @@ export function recordableStep({ model, loss, config, reference }: StepSource): 
     },
     compute: (inputs) =>
       currentEngine().valueAndGrads(() => {
-        const policy = completionLogProbsOf(model, inputs.completions, recompute === 'blocks');
+        const policy = completionLogProbsOf(model, inputs.completions, recompute === 'blocks', counting);
         const result = loss.compute(policy, inputs.reference, { beta, labelSmoothing, lengths: inputs.lengths });
         return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
       }, weights),

@@ -69,7 +69,8 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
   const engine = currentEngine();
   const queued = engine.device.startsWith('cuda');
   const warmup = warmupLength(config, plan.totalSteps);
-  const prepare = (place: number): StepBatch[] => plan.batches(place).map((indices) => stepBatch(pairs, indices));
+  const prepare = (place: number): StepBatch[] =>
+    plan.batches(place).map((indices) => stepBatch(pairs, indices, config.ldAlpha !== undefined));
   const state = (): TrainState => ({ step, numTokens, window, ...(evaluations && { evaluations }) });
   let next: StepBatch[] | undefined;
   run.progress({ stage: 'training', done: step, total: plan.totalSteps });

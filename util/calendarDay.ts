@@ -3,9 +3,9 @@ import { z } from 'zod';
 /** A day as options name it: `2026-11-26`. */
 export const calendarDay = z.string().refine((text) => dayStart(text) !== undefined, 'must be a day such as 2026-11-26');
 
-/** The first moment of a day in local time, or undefined where the text names none. @param day `YYYY-MM-DD` */
-export function dayStart(day: string): Date | undefined {
-  const found = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day);
+/** The first moment of a day in local time, or undefined where there is none or the text names none. @param day `YYYY-MM-DD` */
+export function dayStart(day: string | undefined): Date | undefined {
+  const found = /^(\d{4})-(\d\d)-(\d\d)$/.exec(day ?? '');
   if (!found) return undefined;
   const [year, month, date] = found.slice(1).map(Number);
   const start = new Date(2000, month - 1, date);

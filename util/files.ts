@@ -76,7 +76,9 @@ export async function checkWritableFolder(folder: string, option: string): Promi
     found = await stat(there).catch(() => undefined);
   }
   if (found && !found.isDirectory())
-    throw new UserError(`${option} ${folder} cannot be a folder: ${there === resolve(folder) ? 'it' : there} is a file; give a folder`);
+    throw new UserError(
+      `${option} ${folder} ${there === resolve(folder) ? 'is a file' : `cannot be a folder: ${there} is a file`}; give a folder`,
+    );
   try {
     await access(there, constants.W_OK);
   } catch (error) {

@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../../engine/engine';
-import { torch, type Binding } from '../../engine/torch/binding';
+import { torch } from '../../engine/torch/binding';
 import { buildBinding } from '../../engine/torch/build';
 import { locateTorch } from '../../engine/torch/locate';
 import type { StepBatch } from '../../trainer/stepInputs';
@@ -15,95 +15,93 @@ import { trainStep } from '../../trainer/trainStep';
 import { packageRoot } from '../../util/packageRoot';
 import { silent } from '../../util/progress';
 import { selfTimes, type ProfilerEvent } from '../profiler/selfTimes';
+import { watch, type Part, type Watch } from '../profiler/watch';
+import { summary } from '../summary';
 import { printResult, startProgram, timed } from './program';
-import { prepareSteps, stepDefaults } from './stepContext';
+import { prepareSteps, stepDefaults, type StepOptions } from './stepContext';
 
-/** The binding's functions by what they do; kernels of ours count as operators. */
-const WORKING = {
-  operators: [
-    ...(['call', 'packedAttention', 'runsAttention', 'headForward', 'headBackward', 'ensureGrad', 'onePassUpdate'] as const),
-    ...(['quantizedLinear', 'quantizedNorms', 'dequantized', 'sampleNucleus'] as const),
-  ],
-  backward: ['backward'],
-  transfers: ['fromBytes', 'toBytes'],
-  slots: ['free', 'alias', 'shape', 'detach', 'takeGrad', 'needsGrad', 'requiresGrad', 'recording'],
-} as const;
+type Steps = Awaited<ReturnType<typeof prepareSteps>>;
 
-type Spent = Record<keyof typeof WORKING, { count: number; ms: number }>;
-
-/** Counts and times the binding's working functions from here on. */
-function watch(binding: Binding): Spent {
-  const functions = binding as unknown as Record<string, (...args: unknown[]) => unknown>;
-  const entries = Object.entries(WORKING).map(([part, names]) => {
-    const spent = { count: 0, ms: 0 };
-    for (const name of names) {
-      const original = functions[name];
-      functions[name] = (...args) => {
-        const began = performance.now();
-        try {
-          return original(...args);
-        } finally {
-          spent.ms += performance.now() - began;
-          spent.count++;
-        }
-      };
-    }
-    return [part, spent] as const;
-  });
-  return Object.fromEntries(entries) as Spent;
+/** What steps took by part, means of a step; the median where nothing was watched: another process may take the processor for a while. */
+interface Profile {
+  times: number[];
+  packing: number;
+  parts: Watch['parts'];
+  typeScript: number;
 }
+
+/** Runs steps under a watch. */
+async function profiled(options: StepOptions, { context, batchAt }: Steps, { parts: spent, costMs }: Watch): Promise<Profile> {
+  const names = Object.keys(spent) as Part[];
+  const parts = Object.fromEntries(names.map((name) => [name, { count: 0, ms: 0 }])) as Watch['parts'];
+  const others: number[] = [];
+  let packing = 0;
+  const times = await timed(options, (place) => {
+    for (const name of names) Object.assign(spent[name], { count: 0, ms: 0 });
+    const began = performance.now();
+    const batch = batchAt(place);
+    const packed = performance.now() - began;
+    runStep(context, batch, place);
+    let other = performance.now() - began - packed;
+    if (place < options.warmup) return;
+    packing += packed / options.runs;
+    for (const name of names) {
+      const { count, ms } = spent[name];
+      other -= ms + count * costMs;
+      parts[name].count += count / options.runs;
+      parts[name].ms += ms / options.runs;
+    }
+    others.push(other);
+  });
+  return { times, packing, parts, typeScript: summary(others).median };
+}
+
+function runStep(context: Steps['context'], batch: StepBatch, place: number): void {
+  const { metrics, norm } = trainStep(context, [batch], 1e-6, place + 1);
+  norm.dataSync();
+  tf.dispose([metrics, norm]);
+}
+
+/** A model with the same operations, which take no time in it, and steps of it after which V8 has compiled what they run. */
+const small = (options: StepOptions): StepOptions => ({
+  ...options,
+  ...{ model: '', width: 8 * options.heads, vocabulary: 500, runs: 30, warmup: 150 },
+});
 
 async function main(): Promise<void> {
   const options = await startProgram({ ...stepDefaults, runs: 10 });
-  const { context, batchAt } = await prepareSteps(options);
-  let packing = 0;
-  const step = (place: number): void => {
-    const began = performance.now();
-    const batch: StepBatch = batchAt(place);
-    packing += performance.now() - began;
-    const { metrics, norm } = trainStep(context, [batch], 1e-6, place + 1);
-    norm.dataSync();
-    tf.dispose([metrics, norm]);
-  };
-  await timed(options, step);
+  const steps = await prepareSteps(options);
+  for (let place = 0; place < options.warmup; place++) runStep(steps.context, steps.batchAt(place), place);
 
   const gpu = currentEngine().device !== 'cpu';
   const addon = await buildBinding(locateTorch(), silent, join(packageRoot(), 'bench/profiler/profiler.cc'));
   const profiler = require(addon) as { start(gpu: boolean): void; stop(): string };
   profiler.start(gpu);
-  step(0);
+  runStep(steps.context, steps.batchAt(0), 0);
   const events = JSON.parse(profiler.stop()) as ProfilerEvent[];
   const kernels = selfTimes(events.filter(([, onGpu]) => (onGpu === 1) === gpu));
 
-  const spent = watch(torch());
-  packing = 0;
-  const others: number[] = [];
-  const times = await timed({ ...options, warmup: 0 }, (place) => {
-    const watched = (): number => packing + Object.values(spent).reduce((sum, { ms }) => sum + ms, 0);
-    const [began, before] = [performance.now(), watched()];
-    step(place);
-    others.push(performance.now() - began - (watched() - before));
-  });
-  const { operators, backward, transfers, slots } = spent;
-  // the median: where another process takes the processor for a while, the mean shows that
-  const engine = others.sort((a, b) => a - b)[others.length >> 1];
-  const share = (ms: number): number => ms / times.length;
+  const watching = watch(torch());
+  const threads = torch().threads();
+  torch().threads(1);
+  const warm = await profiled(small(options), await prepareSteps(small(options)), watching);
+  torch().threads(threads);
+  const { times, packing, parts, typeScript } = await profiled(options, steps, watching);
+  const { operators, backward, transfers, slots } = parts;
+  const microseconds = (profile: Profile): number => (1000 * profile.typeScript) / profile.parts.operators.count;
   printResult(times, {
     kernels: kernels.slice(0, 15),
     kernelsMs: kernels.reduce((sum, { ms }) => sum + ms, 0),
     parts: [
-      { name: 'packing the pairs', ms: share(packing) },
-      { name: gpu ? 'launching operators' : 'operators in libtorch', ms: share(operators.ms), count: operators.count / times.length },
-      { name: gpu ? "launching libtorch's backward" : "libtorch's backward", ms: share(backward.ms), count: backward.count / times.length },
-      {
-        name: gpu ? 'transfers, waiting for the GPU included' : 'transfers from and to JavaScript',
-        ms: share(transfers.ms),
-        count: transfers.count / times.length,
-      },
-      { name: 'freeing tensors and naming them', ms: share(slots.ms), count: slots.count / times.length },
-      { name: "the engine's TypeScript", ms: engine },
+      { name: 'packing the pairs', ms: packing },
+      { name: gpu ? 'launching operators' : 'operators in libtorch', ...operators },
+      { name: gpu ? "launching libtorch's backward" : "libtorch's backward", ...backward },
+      { name: gpu ? 'transfers, waiting for the GPU included' : 'transfers from and to JavaScript', ...transfers },
+      { name: 'freeing tensors and naming them', ...slots },
+      { name: "the engine's TypeScript", ms: typeScript },
     ],
-    overheadMicroseconds: (1000 * engine * times.length) / operators.count,
+    overheadMicroseconds: microseconds({ times, packing, parts, typeScript }),
+    warmOverheadMicroseconds: microseconds(warm),
   });
 }
 

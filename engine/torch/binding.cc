@@ -3,7 +3,8 @@
 // A tensor is a slot number. `call` converts its arguments by the operator's schema and writes what it made into one shared
 // Int32Array, `meta`, so that a call allocates nothing in JavaScript:
 //   meta[0] = number of results, then a record of 10 numbers a result: slot, ScalarType, rank, sizes (at most 7). Record 0 stays true of
-//   its slot until another is written, or the slot gets another tensor: its slot is then -1.
+//   its slot until another is written, or the slot gets another tensor: its slot is then -1. A function that returns a slot writes it too.
+// The ScalarType of every slot is in `types`, a shared Uint8Array.
 // A result that is no tensor has slot -1 and its value in `scalars`, a shared Float64Array, at the result's index.
 // All state belongs to one Node-API instance: jest loads the addon once a test file.
 
@@ -43,6 +44,7 @@
 namespace {
 
 constexpr int kMaxResults = 4096;
+constexpr size_t kMaxSlots = size_t{1} << 20;
 constexpr int kRecord = 10;
 constexpr int kMaxRank = 7;
 constexpr size_t kMaxArguments = 24;
@@ -71,8 +73,10 @@ struct State {
   std::vector<Operator> operators;
   int32_t* meta = nullptr;
   double* scalars = nullptr;
+  uint8_t* types = nullptr;
   napi_ref metaRef = nullptr;
   napi_ref scalarsRef = nullptr;
+  napi_ref typesRef = nullptr;
   update::Kernels updateKernels;
   uploads::Log uploads;
   int64_t live = 0;
@@ -151,15 +155,18 @@ napi_value undefined(napi_env env) {
 // ---- slots ----
 
 int32_t store(State* state, at::Tensor tensor) {
-  state->live++;
   int32_t slot = static_cast<int32_t>(state->slots.size());
+  const auto type = static_cast<uint8_t>(tensor.scalar_type());
   if (state->freeSlots.empty()) {
+    if (state->slots.size() == kMaxSlots) fail("internal: more than " + std::to_string(kMaxSlots) + " tensors at a time");
     state->slots.push_back(std::move(tensor));
   } else {
     slot = state->freeSlots.back();
     state->freeSlots.pop_back();
     state->slots[slot] = std::move(tensor);
   }
+  state->live++;
+  state->types[slot] = type;
   // record 0 may tell of what the slot held before
   if (state->meta[1] == slot) state->meta[1] = -1;
   return slot;
@@ -181,6 +188,13 @@ void describe(State* state, int index, int32_t slot) {
   if (tensor.dim() > kMaxRank) fail("internal: a tensor of rank " + std::to_string(tensor.dim()));
   record[2] = static_cast<int32_t>(tensor.dim());
   for (int64_t i = 0; i < tensor.dim(); i++) record[3 + i] = static_cast<int32_t>(tensor.size(i));
+}
+
+/** A tensor's new slot, as a function returns it. */
+napi_value give(napi_env env, State* state, at::Tensor tensor) {
+  const int32_t slot = store(state, std::move(tensor));
+  describe(state, 0, slot);
+  return makeInt(env, slot);
 }
 
 // ---- operators ----
@@ -409,7 +423,7 @@ napi_value freeSlot(napi_env env, State* state, size_t, napi_value* args) {
 /** alias(slot): a second slot for the same tensor. */
 napi_value alias(napi_env env, State* state, size_t, napi_value* args) {
   at::Tensor tensor = tensorAt(env, state, args[0], "alias");
-  return makeInt(env, store(state, std::move(tensor)));
+  return give(env, state, std::move(tensor));
 }
 
 /** shape(slot): writes the slot's record to meta as result 0. */
@@ -491,7 +505,7 @@ napi_value fromBytes(napi_env env, State* state, size_t, napi_value* args) {
   };
   const bool watched = state->uploads.mode != uploads::Mode::kOff;
   const uint64_t hash = watched ? uploads::hashOf(bytes.data, bytes.length, sizes, stored) : 0;
-  return makeInt(env, store(state, uploads::upload(state->uploads, hash, make)));
+  return give(env, state, uploads::upload(state->uploads, hash, make));
 }
 
 // ---- recordings ----
@@ -528,7 +542,7 @@ napi_value takeUploads(napi_env env, State* state, size_t, napi_value*) {
 /** unowned(slot): the same memory in a new slot that does not keep it: for results in a graph's memory. */
 napi_value unowned(napi_env env, State* state, size_t, napi_value* args) {
   const at::Tensor& tensor = tensorAt(env, state, args[0], "unowned");
-  return makeInt(env, store(state, at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(), [](void*) {}, tensor.options(), tensor.device())));
+  return give(env, state, at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(), [](void*) {}, tensor.options(), tensor.device()));
 }
 
 /** toBytes(slot, typedArray, type of the bytes): copies out, converting, waiting for the device. */
@@ -555,8 +569,15 @@ napi_value recording(napi_env env, State*, size_t, napi_value* args) {
   return value;
 }
 
+/** requiresGrad(slots, on): whether leaves collect gradients; a gradient that is still there goes where they do not. */
 napi_value requiresGrad(napi_env env, State* state, size_t, napi_value* args) {
-  tensorAt(env, state, args[0], "requiresGrad").set_requires_grad(toBool(env, args[1], "on"));
+  const uint32_t count = listLength(env, args[0], "leaves");
+  const bool on = toBool(env, args[1], "on");
+  for (uint32_t i = 0; i < count; i++) {
+    at::Tensor& leaf = tensorAt(env, state, element(env, args[0], i), "leaf");
+    if (!on) leaf.mutable_grad().reset();
+    leaf.set_requires_grad(on);
+  }
   return undefined(env);
 }
 
@@ -564,7 +585,7 @@ napi_value requiresGrad(napi_env env, State* state, size_t, napi_value* args) {
 napi_value detach(napi_env env, State* state, size_t, napi_value* args) {
   at::Tensor tensor = tensorAt(env, state, args[0], "detach").detach();
   if (toBool(env, args[1], "leaf")) tensor.set_requires_grad(true);
-  return makeInt(env, store(state, std::move(tensor)));
+  return give(env, state, std::move(tensor));
 }
 
 /** needsGrad(slot): whether the tensor hangs on the graph. */
@@ -589,14 +610,14 @@ napi_value takeGrad(napi_env env, State* state, size_t, napi_value* args) {
   at::Tensor& tensor = tensorAt(env, state, args[0], "takeGrad");
   at::Tensor grad = tensor.grad();
   tensor.mutable_grad().reset();
-  return makeInt(env, grad.defined() ? store(state, std::move(grad)) : -1);
+  return grad.defined() ? give(env, state, std::move(grad)) : makeInt(env, -1);
 }
 
 /** ensureGrad(slot): a leaf's gradient in a slot of its own, made of zeros where there is none yet; adding to it in place counts. */
 napi_value ensureGrad(napi_env env, State* state, size_t, napi_value* args) {
   at::Tensor& tensor = tensorAt(env, state, args[0], "ensureGrad");
   if (!tensor.grad().defined()) tensor.mutable_grad() = at::zeros_like(tensor.detach());
-  return makeInt(env, store(state, tensor.grad()));
+  return give(env, state, tensor.grad());
 }
 
 // ---- attention ----
@@ -611,7 +632,7 @@ napi_value packedAttention(napi_env env, State* state, size_t, napi_value* args)
   const packed::Index index{gather ? tensor(3, "keyRows") : at::Tensor(), gather ? tensor(4, "keyUses") : at::Tensor(),
                             tensor(5, "queryStarts"), tensor(6, "keyStarts"), toInt(env, args[7], "longestQuery"), toInt(env, args[8], "longestKey"),
                             toNumber(env, args[9], "scale"), toInt(env, args[10], "window")};
-  return makeInt(env, store(state, packed::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
+  return give(env, state, packed::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index));
 }
 
 /** hasBlas(): whether libtorch's BLAS is there for `runsAttention` and `headBackward`. */
@@ -626,7 +647,7 @@ napi_value runsAttention(napi_env env, State* state, size_t, napi_value* args) {
   const auto tensor = [&](int i, const char* what) { return tensorAt(env, state, args[i], what); };
   const runs::Index index{tensor(3, "segments"), tensor(4, "runs"), tensor(5, "groups"), toNumber(env, args[6], "scale"),
                           toInt(env, args[7], "window"), toBool(env, args[8], "causal"), toNumber(env, args[9], "cap")};
-  return makeInt(env, store(state, runs::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index)));
+  return give(env, state, runs::Attention::apply(tensor(0, "q"), tensor(1, "k"), tensor(2, "v"), index));
 }
 
 // ---- the output head ----
@@ -647,8 +668,8 @@ napi_value headForward(napi_env env, State* state, size_t, napi_value* args) {
 napi_value headBackward(napi_env env, State* state, size_t, napi_value* args) {
   at::AutoDispatchBelowADInplaceOrView guard;
   const auto tensor = [&](int i, const char* what) -> at::Tensor& { return tensorAt(env, state, args[i], what); };
-  return makeInt(env, store(state, head::backward(tensor(0, "logits"), tensor(1, "sums"), tensor(2, "targets"), tensor(3, "gradient"), tensor(4, "hidden"),
-                                                  tensor(5, "head"), toNumber(env, args[6], "scale"), toBool(env, args[7], "trained"))));
+  return give(env, state, head::backward(tensor(0, "logits"), tensor(1, "sums"), tensor(2, "targets"), tensor(3, "gradient"), tensor(4, "hidden"),
+                                                  tensor(5, "head"), toNumber(env, args[6], "scale"), toBool(env, args[7], "trained")));
 }
 
 /**
@@ -679,18 +700,18 @@ quantized::Weight quantizedWeight(napi_env env, State* state, napi_value* args) 
 
 /** quantizedLinear(weight's eight, x): the slot of x · Wᵀ, [T, O]. */
 napi_value quantizedLinear(napi_env env, State* state, size_t, napi_value* args) {
-  return makeInt(env, store(state, quantized::Linear::apply(tensorAt(env, state, args[8], "x"), quantizedWeight(env, state, args))));
+  return give(env, state, quantized::Linear::apply(tensorAt(env, state, args[8], "x"), quantizedWeight(env, state, args)));
 }
 
 /** dequantized(weight's eight): the slot of the whole weight in float32, [O, I]. */
 napi_value dequantized(napi_env env, State* state, size_t, napi_value* args) {
-  return makeInt(env, store(state, quantized::dequantized(quantizedWeight(env, state, args))));
+  return give(env, state, quantized::dequantized(quantizedWeight(env, state, args)));
 }
 
 /** quantizedNorms(weight's eight, a, b, scale): the slot of |W + scale · B · A| of each output, float32 [O]. */
 napi_value quantizedNorms(napi_env env, State* state, size_t, napi_value* args) {
   const at::Tensor a = tensorAt(env, state, args[8], "a"), b = tensorAt(env, state, args[9], "b");
-  return makeInt(env, store(state, quantized::mergedNorms(quantizedWeight(env, state, args), a, b, toNumber(env, args[10], "scale"))));
+  return give(env, state, quantized::mergedNorms(quantizedWeight(env, state, args), a, b, toNumber(env, args[10], "scale")));
 }
 
 // ---- optimizers ----
@@ -816,6 +837,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       env, state, [](napi_env, void* data, void*) { delete static_cast<State*>(data); }, nullptr);
   state->meta = shared<int32_t>(env, exports, "meta", napi_int32_array, 1 + kMaxResults * kRecord, &state->metaRef);
   state->scalars = shared<double>(env, exports, "scalars", napi_float64_array, kMaxResults, &state->scalarsRef);
+  state->types = shared<uint8_t>(env, exports, "types", napi_uint8_array, kMaxSlots, &state->typesRef);
   at::GradMode::set_enabled(false);
 #ifdef __GLIBC__
   // Large tensors come and go every step: kept in the heap, they are not handed back to the system and faulted in again page by page.

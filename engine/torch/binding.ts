@@ -7,6 +7,7 @@ export type Slot = number & { readonly __slot: true };
 export interface Binding {
   readonly meta: Int32Array;
   readonly scalars: Float64Array;
+  readonly types: Uint8Array;
   operator(name: string, overload: string): number;
   call(operator: number, ...args: unknown[]): void;
   free(slot: Slot): void;
@@ -21,7 +22,7 @@ export interface Binding {
   takeUploads(): Slot[];
   unowned(slot: Slot): Slot;
   recording(on: boolean): boolean;
-  requiresGrad(slot: Slot, on: boolean): void;
+  requiresGrad(slots: readonly Slot[], on: boolean): void;
   detach(slot: Slot, leaf: boolean): Slot;
   needsGrad(slot: Slot): boolean;
   backward(roots: readonly Slot[], gradients: readonly Slot[] | null, keepGraph: boolean): void;
@@ -100,8 +101,9 @@ const RECORD = 10;
 export type Aten = (...args: unknown[]) => Slot;
 
 let binding: Binding | undefined;
-/** The binding's `meta`: a property of it costs a look-up, at every operator. */
+/** The binding's `meta` and `types`: a property of it costs a look-up, at every operator. */
 let meta: Int32Array = new Int32Array(1);
+let types: Uint8Array = new Uint8Array(1);
 let created: Slot[] | undefined;
 
 /** Loads the compiled addon; once a process (once a test file under jest). */
@@ -109,7 +111,7 @@ export function loadBinding(path: string): Binding {
   // by default OpenMP's threads spin for long after every operation: beside another busy process that costs 30 times the work
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= String(spinCount());
   binding ??= require(path) as Binding;
-  meta = binding.meta;
+  ({ meta, types } = binding);
   return binding;
 }
 
@@ -210,6 +212,11 @@ export function scoped<T extends Slot | readonly Slot[] | void>(f: () => T): T {
     // a kept slot that f did not make itself belongs to someone else already
     if (outer) for (const slot of kept) if (mine.includes(slot)) outer.push(slot);
   }
+}
+
+/** The c10::ScalarType of a slot. */
+export function typeOf(slot: Slot): number {
+  return types[slot];
 }
 
 /** The shape and c10::ScalarType of a slot. */

@@ -1,9 +1,10 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { AttentionOptions } from '../ops/attention';
 import { type Prefix, type RowGroups, type Suffix, sharedPrefixAttention } from '../ops/sharedPrefixAttention';
-import { type SamplingOptions, nucleusTokens } from '../ops/sampling';
+import type { SamplingOptions } from '../ops/nucleusSearch';
+import { nucleusTokens } from '../ops/sampling';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, atenMany, describe, scalarType, scoped, torch } from './binding';
+import { type Slot, aten, atenMany, describe, scalarType, scoped, torch, typeOf } from './binding';
 
 const op = {
   add: aten('add.Tensor'),
@@ -28,11 +29,11 @@ const op = {
 /** Kernels for decoding with a cache, by name. No gradients pass through them. */
 export function decodeKernels(backend: TorchBackend) {
   const slot = (tensor: tf.Tensor): Slot => backend.slotOf(tensor);
-  const asType = (x: Slot, type: number): Slot => (describe(x).type === type ? x : op.cast(x, type));
+  const asType = (x: Slot, type: number): Slot => (typeOf(x) === type ? x : op.cast(x, type));
 
   /** Attention [P, Hk, Q, D], and the logarithm of each query's sum of exponentials, float32 [P, Hk, Q]. */
   const attended = (queries: Slot, keys: Slot, values: Slot, mask: Slot, scale: number): [Slot, Slot] => {
-    const { type } = describe(queries);
+    const type = typeOf(queries);
     if (backend.device === 'cpu') {
       const [out, sums] = op.flashOnCpu(queries, keys, values, 0, false, asType(mask, type), scale);
       return [out, sums];
@@ -46,7 +47,7 @@ export function decodeKernels(backend: TorchBackend) {
 
   return {
     nucleusTokens: (logits: tf.Tensor2D, uniforms: Float64Array, rows: Int32Array, options: SamplingOptions): Int32Array | undefined => {
-      if (backend.device !== 'cpu' || describe(slot(logits)).type !== scalarType.float32)
+      if (backend.device !== 'cpu' || typeOf(slot(logits)) !== scalarType.float32)
         return nucleusTokens.plain(logits, uniforms, rows, options);
       const tokens = new Int32Array(uniforms.length);
       return torch().sampleNucleus(slot(logits), uniforms, rows, options.temperature, options.topP, tokens) ? tokens : undefined;
@@ -71,7 +72,7 @@ export function decodeKernels(backend: TorchBackend) {
         return uneven ? op.indexSelect(placed, 0, slot(uneven.places)) : placed;
       };
       const result = scoped(() => {
-        const { type } = describe(slot(q));
+        const type = typeOf(slot(q));
         const placed = uneven ? op.indexSelect(slot(q), 0, slot(uneven.members)) : slot(q);
         const split = op.transpose(op.reshape(placed, [prompts, largest, keyHeads, perKey * width]), 1, 2);
         const queries = op.reshape(split, [prompts, keyHeads, largest * perKey, width]);

@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import { type ActivationName } from '../ops/activations';
 import { type AttentionIndex, type AttentionLayout, type AttentionOptions, maskFor } from '../ops/attention';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped, torch, track } from './binding';
+import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped, torch, track, typeOf } from './binding';
 import { attendByLengths, hasFlash, servesLengths, uploadLengths } from './packedLengths';
 import { type QuantizedSlots, weightArguments } from './quantize';
 import { embeddingRows, gradientMode, withoutRecording } from './recorder';
@@ -63,12 +63,12 @@ function activate(x: Slot, name: ActivationName): Slot {
 
 /** Brings a slot to another's floating type; the same slot where it has it already. */
 function like(x: Slot, other: Slot): Slot {
-  const { type } = describe(other);
-  return describe(x).type === type ? x : op.cast(x, type);
+  const type = typeOf(other);
+  return typeOf(x) === type ? x : op.cast(x, type);
 }
 
 function asFloat32(x: Slot): Slot {
-  return describe(x).type === scalarType.float32 ? x : op.cast(x, scalarType.float32);
+  return typeOf(x) === scalarType.float32 ? x : op.cast(x, scalarType.float32);
 }
 
 /** From this many rows on a weight is a vocabulary's. */
@@ -121,7 +121,7 @@ export function fusedKernels(backend: TorchBackend) {
 
   const quantizedProduct = (x: Slot, weight: QuantizedSlots, bias: tf.Tensor | undefined): Slot => {
     const product = track(
-      torch().quantizedLinear(...weightArguments(weight), describe(x).type === backend.floating ? x : op.cast(x, backend.floating)),
+      torch().quantizedLinear(...weightArguments(weight), typeOf(x) === backend.floating ? x : op.cast(x, backend.floating)),
     );
     return bias ? op.add(product, like(slot(bias), product)) : product;
   };
@@ -154,6 +154,8 @@ export function fusedKernels(backend: TorchBackend) {
         const input = like(slot(x), slot(weight));
         return bias ? op.addmm(slot(bias), input, slot(weight)) : op.mm(input, slot(weight));
       }),
+
+    withoutGradient: (f: () => tf.Tensor1D): tf.Tensor1D => withoutRecording(f),
 
     mergedNorms: (weight: tf.Tensor, a: tf.Tensor, b: tf.Tensor, scale: number, inputFirst: boolean): tf.Tensor1D =>
       backend.tensor<tf.Tensor1D>(

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type HeadOptions, chunkedLogProbs } from '../ops/tokenLogProbs';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, describe, freeSlot, resultSlot, scalarType, scoped, torch, track } from './binding';
+import { type Slot, aten, freeSlot, resultSlot, scalarType, scoped, torch, track, typeOf } from './binding';
 import { plainLinear, selectTargets } from './fusedKernels';
 import { addSegment, gradientMode, withoutRecording } from './recorder';
 
@@ -60,12 +60,12 @@ export function headKernel(backend: TorchBackend) {
     ): tf.Tensor1D => {
       const mode = gradientMode();
       if (options.softcap || mode === 'autograd') return chunkedLogProbs.plain(hidden, head, targets, options, chunkRows);
-      const scale = options.scale ?? 1;
+      const scale = (options.scale ?? 1) * (options.sharpness ?? 1);
       const rows = hidden.shape[0];
       const starts = Array.from({ length: Math.max(1, Math.ceil(rows / chunkRows)) }, (_, i) => i * chunkRows);
       const input = ((): Slot => {
-        const type = describe(slot(head)).type;
-        return describe(slot(hidden)).type === type ? torch().alias(slot(hidden)) : withoutRecording(() => op.cast(slot(hidden), type));
+        const type = typeOf(slot(head));
+        return typeOf(slot(hidden)) === type ? torch().alias(slot(hidden)) : withoutRecording(() => op.cast(slot(hidden), type));
       })();
       const chunk = (x: Slot, start: number): Slot => op.slice(x, 0, start, Math.min(rows, start + chunkRows));
       const slotsOf = ({ values, sums }: Kept): Slot[] => (sums === undefined ? [values] : [values, sums]);
@@ -101,7 +101,7 @@ export function headKernel(backend: TorchBackend) {
               const g = op.unsqueeze(chunk(gradient, start), 1);
               const probabilities = op.exp(values);
               const dense = op.scatterAdd(op.mul(probabilities, op.negative(g)), 1, op.unsqueeze(target, 1), g);
-              const dLogits = op.cast(scale === 1 ? dense : op.mulNumber(dense, scale), describe(headSlot).type);
+              const dLogits = op.cast(scale === 1 ? dense : op.mulNumber(dense, scale), typeOf(headSlot));
               if (trainHead) {
                 const headGrad = track(torch().ensureGrad(headSlot));
                 op.addmmInto(headGrad, op.transpose(dLogits), x);
@@ -109,7 +109,7 @@ export function headKernel(backend: TorchBackend) {
               return op.matmul(dLogits, headSlot);
             }),
           );
-          return [op.cast(op.cat(parts, 0), describe(own).type)];
+          return [op.cast(op.cat(parts, 0), typeOf(own))];
         });
       const own = torch().alias(slot(hidden));
       const release = (): void => [input, headSlot, targetSlot, own, ...(kept ? slotsOf(kept) : [])].forEach((s) => freeSlot(s));
@@ -120,5 +120,5 @@ export function headKernel(backend: TorchBackend) {
 
 /** Whether `headLogProbs.h` serves these logits. */
 function onePass(backend: TorchBackend, logits: Slot): boolean {
-  return backend.device === 'cpu' && describe(logits).type === scalarType.float32 && torch().hasBlas();
+  return backend.device === 'cpu' && typeOf(logits) === scalarType.float32 && torch().hasBlas();
 }

@@ -20,7 +20,7 @@ export interface Torch {
 }
 
 /** Oldest version whose operators' schemas match those that the kernels use. */
-export const OLDEST_TORCH = '2.10';
+export const OLDEST_TORCH = '2.11';
 
 /** Where set-up installs a torch of its own when there is none: `torch-env` in the cache folder. */
 export function privateTorchFolder(): string {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { LossOutput, ValueAndGrads } from '../engine';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, describe, freeSlot, torch } from './binding';
+import { type Slot, aten, freeSlot, torch, typeOf } from './binding';
 
 /*
  * Gradients by libtorch's autograd, and what it does not do by itself: pieces of the computation whose backward is ours
@@ -175,7 +175,7 @@ export function valueAndGrads(backend: TorchBackend, f: () => LossOutput, weight
   recording = current;
   const addon = torch();
   const slots = weights.map((weight) => backend.slotOf(weight));
-  slots.forEach((slot) => addon.requiresGrad(slot, true));
+  addon.requiresGrad(slots, true);
   try {
     return tf.tidy(() => {
       let aux: Readonly<Record<string, tf.Tensor>> = {};
@@ -203,12 +203,7 @@ export function valueAndGrads(backend: TorchBackend, f: () => LossOutput, weight
     });
   } finally {
     recording = undefined;
-    for (const slot of slots) {
-      // there is one left only where f or the backward pass threw
-      const stale = addon.takeGrad(slot);
-      if (stale >= 0) freeSlot(stale as Slot);
-      addon.requiresGrad(slot, false);
-    }
+    addon.requiresGrad(slots, false);
     // there are some left only where f or the backward pass threw
     current.segments.forEach(free);
     for (const { table, ids, rows } of current.rowGradients) [table, ids, rows].forEach(freeSlot);
@@ -221,7 +216,7 @@ function addRowGradients({ rowGradients }: Recording): void {
     const rowGrad = torch().takeGrad(rows);
     if (rowGrad < 0) continue;
     const dense = torch().ensureGrad(table);
-    const matching = cast(rowGrad, describe(dense).type);
+    const matching = cast(rowGrad, typeOf(dense));
     freeSlot(indexAdd(dense, 0, ids, matching));
     [rowGrad as Slot, dense, matching].forEach(freeSlot);
   }

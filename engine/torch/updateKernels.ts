@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type AdamOptions, CLIP_EPSILON, type RmsPropOptions, type SgdOptions, type UpdateOptions } from '../ops/updates';
 import type { TorchBackend } from './backend';
-import { type Slot, aten, atenMany, describe, scalarType, scoped } from './binding';
+import { type Slot, aten, atenMany, scalarType, scoped, typeOf } from './binding';
 
 const op = {
   adam: aten('_fused_adam_'),
@@ -39,7 +39,7 @@ export function updateKernels(backend: TorchBackend) {
   /** The fused operators refuse bfloat16 gradients beside float32 weights. */
   const float32 = (grad: tf.Tensor): Slot => {
     const given = slot(grad);
-    return describe(given).type === scalarType.float32 ? given : op.cast(given, scalarType.float32);
+    return typeOf(given) === scalarType.float32 ? given : op.cast(given, scalarType.float32);
   };
   /** What the gradients are divided by, and 1 where nothing is to be changed. */
   const clipping = ({ norm, maxNorm }: UpdateOptions): [divisor: Slot, skip: Slot] => [

@@ -108,7 +108,7 @@ export function encode(weights: Weights, config: EncoderConfig, names: EncoderNa
  * @throws UserError naming the field
  */
 export function requireClassifier(source: ConfigSource, family: string): void {
-  refuse(source, ['quantization_config', 'is_decoder', 'add_cross_attention', 'pruned_heads']);
+  refuse(source, ['is_decoder', 'add_cross_attention', 'pruned_heads']);
   const kind = text(source, 'position_embedding_type', 'absolute');
   if (kind !== 'absolute') throw fieldError(source, 'position_embedding_type', kind, 'absolute');
   const { architectures } = source.json;

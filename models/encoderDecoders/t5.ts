@@ -31,7 +31,7 @@ const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
  */
 function parseConfig(json: Readonly<Record<string, unknown>>, file: string): T5Config {
   const source: ConfigSource = { json, file };
-  refuse(source, ['quantization_config', 'is_decoder', 'pruned_heads', 'tie_encoder_decoder']);
+  refuse(source, ['is_decoder', 'pruned_heads', 'tie_encoder_decoder']);
   const modelType = json.model_type === 'mt5' ? 'mt5' : 't5';
   const { architectures } = json;
   const known = ARCHITECTURES[modelType];

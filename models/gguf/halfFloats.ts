@@ -12,14 +12,3 @@ export function bfloat16ToFloat(bfloat16: number): number {
   bits[0] = bfloat16 << 16;
   return asFloat[0];
 }
-
-/** Rounds float32 values to bfloat16, ties to even as torch does; NaN stays NaN. */
-export function floatsToBfloat16(values: Float32Array): Uint16Array {
-  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const out = new Uint16Array(values.length);
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i];
-    out[i] = (word & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-  }
-  return out;
-}

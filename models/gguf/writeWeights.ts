@@ -2,9 +2,8 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { UserError } from '../../util/errors';
 import { fileError } from '../../util/files';
 import type { Progress } from '../../util/progress';
-import { transposed } from '../floats';
+import { floatsToBfloat16, transposed } from '../floats';
 import { TENSOR_TYPES, dequantize } from './dequantize';
-import { floatsToBfloat16 } from './halfFloats';
 import type { PlannedTensor } from './planImport';
 
 export type WeightDtype = 'float32' | 'bf16';

@@ -3,7 +3,7 @@ import { gated, type ActivationName } from '../../engine/ops/activations';
 import { embedding, linear } from '../../engine/ops/linear';
 import { layerNorm } from '../../engine/ops/norms';
 import { interleaved, rotary } from '../../engine/ops/rotary';
-import { activationField, flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from '../configFields';
+import { activationField, flag, positiveInteger, positiveNumber, requireMultiple, type ConfigSource } from '../configFields';
 import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from '../types';
 import { llamaWeightName } from './llamaWeightName';
 import { rotaryFields, scaledContext } from './rotaryFields';
@@ -31,7 +31,6 @@ type Shared = Omit<CohereDecoderConfig, 'headNorms' | 'layerWindows' | 'turningL
 
 /** The fields that Cohere's families have alike, with transformers' defaults. @throws UserError naming the file and the field */
 export function cohereFields(source: ConfigSource, modelType: string, rotaryBase: number): Shared {
-  refuse(source, ['quantization_config']);
   const width = positiveInteger(source, 'hidden_size', 8192);
   const heads = positiveInteger(source, 'num_attention_heads', 64);
   const keyValueHeads = positiveInteger(source, 'num_key_value_heads', heads);

@@ -3,7 +3,7 @@ import { gated, type ActivationName } from '../../engine/ops/activations';
 import { embedding, linear } from '../../engine/ops/linear';
 import { rmsNorm } from '../../engine/ops/norms';
 import { rotary } from '../../engine/ops/rotary';
-import { activationField, flag, positiveInteger, positiveNumber, refuse, requireMultiple, type ConfigSource } from '../configFields';
+import { activationField, flag, positiveInteger, positiveNumber, requireMultiple, type ConfigSource } from '../configFields';
 import type { Architecture, BaseConfig, BlockInput, ForwardInput, Weights } from '../types';
 import { llamaWeightName } from './llamaWeightName';
 import { rotaryFields, scaledContext } from './rotaryFields';
@@ -39,7 +39,6 @@ type Shared = Omit<RmsDecoderConfig, 'biases' | 'headNorms' | 'layerWindows' | '
 
 /** The fields that every family has alike. @throws UserError naming the file and the field */
 export function rmsDecoderFields(source: ConfigSource, modelType: string, defaults: RmsDecoderDefaults): Shared {
-  refuse(source, ['quantization_config']);
   const width = positiveInteger(source, 'hidden_size', 4096);
   const heads = positiveInteger(source, 'num_attention_heads', 32);
   const everyHead = source.json.num_key_value_heads === null || defaults.keyValueHeads === undefined;

@@ -114,14 +114,18 @@ function checkModel(model: Json, fail: Fail): void {
   if (type === 'BPE') checkMerges(merges, vocab as Json, fail);
 }
 
+// plain loops in both: a vocabulary has hundreds of thousands of tokens and twice as many merges, and every tokenising worker checks them
 function checkIds(vocab: Json, fail: Fail): void {
-  const seen: string[] = [];
-  for (const token of Object.keys(vocab)) {
+  const tokens = Object.keys(vocab);
+  const isTaken = new Uint8Array(MOST_TOKENS);
+  for (const token of tokens) {
     const id = vocab[token];
     if (!isTokenId(id)) return fail(`model.vocab[${JSON.stringify(token)}]`, id, `a whole number from 0 to ${MOST_TOKENS - 1}`);
-    const other = seen[id] as string | undefined;
-    if (other !== undefined) fail(`model.vocab[${JSON.stringify(token)}]`, id, `another id than that of ${JSON.stringify(other)}`);
-    seen[id] = token;
+    if (isTaken[id]) {
+      const other = tokens.find((earlier) => vocab[earlier] === id);
+      fail(`model.vocab[${JSON.stringify(token)}]`, id, `another id than that of ${JSON.stringify(other)}`);
+    }
+    isTaken[id] = 1;
   }
 }
 
@@ -129,14 +133,18 @@ function checkMerges(merges: unknown, vocab: Json, fail: Fail): void {
   if (!Array.isArray(merges)) return fail('model.merges', merges, 'a list');
   // the library looks at the first alone to tell which way all are written
   const paired = Array.isArray(merges[0]);
-  merges.forEach((merge: unknown, i) => {
-    const parts: unknown[] = paired ? (Array.isArray(merge) ? merge : []) : typeof merge === 'string' ? merge.split(' ') : [];
-    const [left, right] = parts;
-    if (parts.length !== 2 || typeof left !== 'string' || typeof right !== 'string')
+  for (let i = 0; i < merges.length; i++) {
+    const merge: unknown = merges[i];
+    const parts: unknown = !paired && typeof merge === 'string' ? merge.split(' ') : merge;
+    const isPair = Array.isArray(parts) && parts.length === 2 && typeof parts[0] === 'string' && typeof parts[1] === 'string';
+    if (!isPair || (!paired && parts === merge))
       return fail(`model.merges[${i}]`, merge, paired ? 'a list of two tokens' : 'two tokens with one space between them');
-    const stranger = [left, right].find((token) => !Object.hasOwn(vocab, token));
-    if (stranger !== undefined) fail(`model.merges[${i}]`, merge, `of tokens in model.vocab, which has no ${JSON.stringify(stranger)}`);
-  });
+    const [left, right] = parts as [string, string];
+    if (!Object.hasOwn(vocab, left) || !Object.hasOwn(vocab, right)) {
+      const stranger = Object.hasOwn(vocab, left) ? right : left;
+      fail(`model.merges[${i}]`, merge, `of tokens in model.vocab, which has no ${JSON.stringify(stranger)}`);
+    }
+  }
 }
 
 function checkAddedTokens(tokens: unknown, fail: Fail): void {

@@ -40,9 +40,11 @@ test('a profile names layers and kernels with their shares', () => {
     kernels: [{ name: 'aten::mm', count: 2, ms: 1.5 }],
     kernelsMs: 3,
     overheadMicroseconds: 4.2,
+    warmOverheadMicroseconds: 2.1,
   };
   const text = profileTables({ title: 'one', ours: { label: 'ours', printed }, peers: [] });
-  expect(text).toContain("one: 4.00 ms a step, of which the engine's TypeScript takes 4.20 µs an operation.");
+  expect(text).toContain("one: 4.00 ms a step, of which the engine's TypeScript takes 4.20 µs an operation;");
+  expect(text).toContain('caches, 2.10.');
   expect(text).toContain('| operators | 12.0 | 3.00 | 75.0 % |');
   expect(text).toContain('| `aten::mm` | 2 | 1.50 | 50.0 % |');
   expect(profileTables({ title: 'one', ours: { label: 'ours', missing: 'no compiler' }, peers: [] })).toBe(

@@ -29,6 +29,12 @@ test('two pairs by hand: rows, positions, segments, predictors', () => {
   });
 });
 
+test("tails split off: a completion's tokens beyond the shorter one's length are sequences of their own", () => {
+  const batch = packPairs([pair([1, 11, 12], [21, 22, 2], [31, 2]), pair([1], [41, 2], [51, 52, 53, 2]), pair([1], [5], [6])], true);
+  // of three pairs: chosen 0 to 2, rejected 3 to 5, padding 6, tails of chosen 7 to 9, of rejected 10 to 12
+  expect([...batch.sequences]).toEqual([0, 0, 7, 1, 1, 2, 3, 3, 4, 4, 11, 11, 5]);
+});
+
 test('a completion of one token leaves no row: its segment has no queries and is left out', () => {
   const batch = packPairs([pair([1, 5], [2], [2])]);
   expect([...batch.tokens]).toEqual([1, 5]);

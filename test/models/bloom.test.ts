@@ -33,7 +33,6 @@ test("BLOOM-1b7's own file", () => {
 
 test.each([
   [{ hidden_size: 30, n_head: 4 }, /config.json: hidden_size is 30; it must be a multiple of n_head \(4\)/],
-  [{ quantization_config: { bits: 8 } }, /quantization_config/],
   [{ layer_norm_epsilon: 0 }, /layer_norm_epsilon is 0/],
 ])('refused: %j', (json, message) => {
   expect(() => parse(json)).toThrow(message);

@@ -181,7 +181,6 @@ test.each<[object, RegExp]>([
   [{ position_embedding_type: 'relative_key' }, /position_embedding_type is "relative_key"; it must be absolute/],
   [{ is_decoder: true }, /is_decoder is true/],
   [{ pruned_heads: { 1: [0] } }, /pruned_heads/],
-  [{ quantization_config: { bits: 4 } }, /quantization_config/],
   [{ architectures: ['BertForMaskedLM'] }, /architectures is \["BertForMaskedLM"\]; it must be \["BertForSequenceClassification"\]/],
   [{ problem_type: 'regression' }, /problem_type is "regression"; it must be one of single_label/],
   [{ id2label: { 0: 'a', 2: 'b' } }, /id2label .*must be different names for the ids 0, 1, 2/],

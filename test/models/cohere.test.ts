@@ -60,7 +60,6 @@ test.each([
   [parse, { hidden_size: 30, num_attention_heads: 4 }, /hidden_size is 30; it must be a multiple of num_attention_heads \(4\)/],
   [parse, { num_key_value_heads: 3 }, /num_attention_heads is 64; it must be a multiple of num_key_value_heads \(3\)/],
   [parse, { logit_scale: -1 }, /logit_scale is -1/],
-  [parse, { quantization_config: { bits: 4 } }, /quantization_config/],
   [parse2, { sliding_window: null }, /sliding_window is null/],
   [parse2, { layer_types: ['chunked_attention'], num_hidden_layers: 1 }, /layer_types is "chunked_attention"/],
 ])('refused: %p %j', (read, json, message) => {

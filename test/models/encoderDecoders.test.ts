@@ -186,7 +186,6 @@ test.each<[object, RegExp]>([
   [{ architectures: ['T5EncoderModel'] }, /architectures is \["T5EncoderModel"\]; it must be \["T5ForConditionalGeneration"\]/],
   [{ is_encoder_decoder: false }, /is_encoder_decoder is false; it must be true/],
   [{ is_decoder: true }, /is_decoder is true/],
-  [{ quantization_config: { bits: 8 } }, /quantization_config/],
   [{ tie_encoder_decoder: true }, /tie_encoder_decoder is true/],
   [{ relative_attention_num_buckets: 6 }, /relative_attention_num_buckets is 6; it must be a multiple of 4/],
   [{ relative_attention_max_distance: 16 }, /relative_attention_max_distance is 16; it must be more than half of the buckets \(16\)/],

@@ -208,7 +208,6 @@ test.each<[Family, object, RegExp]>([
   ['llama', { head_dim: 5 }, /head_dim is 5; it must be an even number/],
   ['llama', { hidden_act: 'mish' }, /hidden_act is "mish"; it must be one of/],
   ['llama', { num_hidden_layers: -1 }, /num_hidden_layers is -1/],
-  ['mistral', { quantization_config: { quant_method: 'gptq' } }, /quantization_config is .*; it must be absent/],
   ['qwen2', { rope_scaling: { type: 'mrope' } }, /rope_scaling.type is "mrope"/],
 ])('refused: %s %j', (family, json, message) => {
   expect(() => parse(family, json)).toThrow(message);

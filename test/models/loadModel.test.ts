@@ -288,7 +288,6 @@ test.each<[string, string, Record<string, unknown>, string | RegExp]>([
   ['more layers than any model has', 'gpt2', { n_layer: 1e9 }, /n_layer is 1000000000; it must be at most 10000/],
   ['heads that do not divide', 'gpt2', { n_head: 5 }, /n_embd is 12; it must be a multiple of n_head \(5\)/],
   ['cross-attention', 'gpt2', { add_cross_attention: true }, /add_cross_attention is true; it must be absent/],
-  ['quantised weights', 'gemma3-text', { quantization_config: { bits: 4 } }, /quantization_config/],
   ['bidirectional attention', 'gemma3-text', { use_bidirectional_attention: true }, /use_bidirectional_attention is true/],
   ['an unknown layer type', 'gemma3-text', { layer_types: Array(7).fill('chunked_attention') }, /layer_types is "chunked_attention"/],
   ['too few layer types', 'gemma3-text', { layer_types: ['full_attention'] }, /layer_types is "a list of 1"; it must be a list of 7/],

@@ -49,6 +49,8 @@ test('reference log-probabilities of a file are those of any share of it', async
   expect(computed((await run('all', { cache, maxSteps: 5 })).events)).toBe(pairs.length);
   expect(computed((await run('share', { cache, evalFraction: 0.25 })).events)).toBe(0);
   expect(computed((await run('other', { cache, evalFraction: 0.5, seed: 3 })).events)).toBe(0);
+  // what is computed otherwise is another thing
+  expect(computed((await run('tails', { cache, maxSteps: 1, ldAlpha: 0.5 })).events)).toBe(4);
 });
 
 test('refused: beside --eval, and where nothing is left to train on', async () => {

@@ -28,6 +28,8 @@ export async function goldenRun(golden: GoldenCase, steps: number, other: Partia
     ...{ loss: String(golden.loss_type), labelSmoothing: golden.label_smoothing, lossWeights: golden.loss_weights?.join(',') },
     ...{
       discopopTau: golden.discopop_tau,
+      ldAlpha: golden.ld_alpha,
+      useWeighting: golden.use_weighting,
       fDivergenceType: golden.f_divergence_type,
       fAlphaDivergenceCoef: golden.f_alpha_divergence_coef,
     },
@@ -40,7 +42,7 @@ export async function goldenRun(golden: GoldenCase, steps: number, other: Partia
   const evalPairs = await tokenizedGolden(goldenPairs.evaluation, golden.max_length);
   const before = tf.memory().numTensors;
   const model = await loadModel(config.model, { trainable: true, cacheFolder });
-  const options = { cacheFolder, batchSize };
+  const options = { cacheFolder, batchSize, tailWeight: config.ldAlpha };
   const reference = (await referenceLogProbs(model, pairs, [...pairs.keys()], options))!;
   const evalReference = (await referenceLogProbs(model, evalPairs, [...evalPairs.keys()], options))!;
   const optimizer = await createOptimizer(config, trainedWeights(model));

@@ -12,6 +12,7 @@ import { createOptimizer } from '../../trainer/optimizer';
 import { resolveRunConfig } from '../../trainer/runConfig';
 import { recordableStep, stepBatch, type RecordableStep } from '../../trainer/stepInputs';
 import { trainStep } from '../../trainer/trainStep';
+import { silent } from '../../util/progress';
 import { randomStream } from '../../util/random';
 import { goldenModels, relativeError } from '../models/goldens';
 import { replayRecorder } from './replayRecorder';
@@ -28,17 +29,18 @@ const size = commonSize(steps.slice(0, 9).map((indices) => batchSize(indices.map
 interface Run {
   recorder?: GraphRecorder;
   loss?: string;
+  ldAlpha?: number | undefined;
   accumulated?: number;
   change?: (step: RecordableStep) => RecordableStep;
   sizes?: (typeof size)[];
 }
 
 /** Metrics and norm of each of ten steps, the weights after them, and what was said. */
-async function train({ recorder, loss = 'sigmoid', accumulated = 1, change = (step) => step, sizes = [size] }: Run) {
+async function train({ recorder, loss = 'sigmoid', ldAlpha, accumulated = 1, change = (step) => step, sizes = [size] }: Run) {
   // its attention goes by masks, whose shapes are the batch's alone
   const model = await loadModel(join(goldenModels, 'bloom'), { trainable: true });
-  const config = await resolveRunConfig({ model: 'x', train: 'x', output: 'x', loss, optimizer: 'sgd', momentum: 0.9 });
-  const reference = await pairLogProbs(model, pairs, 4);
+  const config = await resolveRunConfig({ model: 'x', train: 'x', output: 'x', loss, ldAlpha, optimizer: 'sgd', momentum: 0.9 });
+  const reference = await pairLogProbs(model, pairs, 4, silent, '', { tailWeight: ldAlpha });
   const optimizer = await createOptimizer(config, model.weights);
   const source = { config, model, reference, loss: lossByName(loss) };
   const said: string[] = [];
@@ -46,7 +48,7 @@ async function train({ recorder, loss = 'sigmoid', accumulated = 1, change = (st
   const context = { ...source, optimizer, ...(graphed && { gradients: graphed.gradients }) };
   const results = [];
   for (let step = 0; step < steps.length; step += accumulated) {
-    const batches = steps.slice(step, step + accumulated).map((indices) => stepBatch(pairs, indices));
+    const batches = steps.slice(step, step + accumulated).map((indices) => stepBatch(pairs, indices, ldAlpha !== undefined));
     results.push(trainStep(context, batches, 1e-2, step / accumulated + 1));
   }
   // read late, as on a GPU
@@ -64,11 +66,17 @@ function expectSame(found: Awaited<ReturnType<typeof train>>, wanted: Awaited<Re
   expect(relativeError(found.weights, wanted.weights)).toBeLessThan(1e-4);
 }
 
-test.each(['sigmoid', 'sigmoid_norm'])('ten steps by recorded work, and as they are: %s', async (loss) => {
-  const wanted = await train({ loss });
+test.each<[string, number | undefined]>([
+  ['sigmoid', undefined],
+  ['sigmoid_norm', undefined],
+  ['sft', undefined],
+  ['aot', undefined],
+  ['sigmoid', 0.3],
+])('ten steps by recorded work, and as they are: %s, tails %s', async (loss, ldAlpha) => {
+  const wanted = await train({ loss, ldAlpha });
   const { recorder, counts } = replayRecorder();
   const before = tf.memory().numTensors;
-  const found = await train({ recorder, loss });
+  const found = await train({ recorder, loss, ldAlpha });
   expectSame(found, wanted);
   expect(found.said).toEqual([]);
   // the first batch as it is, one recorded and compared, the others launched

@@ -18,6 +18,7 @@ test('a file on the way is named', async () => {
     name: 'UserError',
     message: `--output ${join(file, 'x')} cannot be a folder: ${file} is a file; give a folder`,
   });
+  await expect(checkWritableFolder(file, '--output')).rejects.toThrow(`--output ${file} is a file; give a folder`);
 });
 
 // root may write anywhere

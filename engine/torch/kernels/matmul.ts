@@ -1,5 +1,5 @@
 import { type KernelInput, type TorchBackend, defineKernel, inputList } from '../backend';
-import { type Slot, aten, describe } from '../binding';
+import { type Slot, aten, typeOf } from '../binding';
 import { prelu } from './elementwise';
 
 const matmul = aten('matmul');
@@ -31,7 +31,7 @@ const activations = {
 /** Factors of different widths meet in the engine's working precision, as under PyTorch's autocast: matmul takes one type. */
 export function sameType(a: Slot, b: Slot, backend: TorchBackend): [Slot, Slot] {
   if (backend.precision === 'float32') return [a, b];
-  const [left, right] = [describe(a).type, describe(b).type];
+  const [left, right] = [typeOf(a), typeOf(b)];
   if (left === right) return [a, b];
   const working = backend.floating;
   return [left === working ? a : toType(a, working), right === working ? b : toType(b, working)];

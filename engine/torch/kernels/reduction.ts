@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type KernelInput, defineKernel } from '../backend';
-import { type Slot, aten, atenMany, describe, scalarType, torch, track } from '../binding';
+import { type Slot, aten, atenMany, scalarType, torch, track, typeOf } from '../binding';
 
 const sum = aten('sum.dim_IntList');
 const mean = aten('mean.dim');
@@ -36,7 +36,7 @@ interface ScanAttributes {
 
 /** Sums, softmax and the like of half-width tensors come out as float32: what is small beside the sum must not get lost. */
 function accumulationType(slot: Slot): number | undefined {
-  const { type } = describe(slot);
+  const type = typeOf(slot);
   return type === scalarType.bfloat16 || type === scalarType.float16 ? scalarType.float32 : undefined;
 }
 

@@ -1,6 +1,7 @@
 import type { GgufArchitecture } from '../ggufArchitecture';
 import { shortestDecimal } from '../metadata';
 import { decoderFields } from './decoderFields';
+import { weightsAndBiases } from './moduleNames';
 import { headsTogether } from './rowOrders';
 
 const BLOCK_PARTS: Readonly<Record<string, string>> = {
@@ -11,17 +12,11 @@ const BLOCK_PARTS: Readonly<Record<string, string>> = {
   'mlp.dense_h_to_4h': 'ffn_up',
   'mlp.dense_4h_to_h': 'ffn_down',
 };
-const PARTS: Readonly<Record<string, string>> = {
-  'transformer.word_embeddings_layernorm': 'token_embd_norm',
-  'transformer.ln_f': 'output_norm',
-  ...Object.fromEntries(Object.entries(BLOCK_PARTS).map(([hf, gguf]) => [`transformer.h.N.${hf}`, `blk.N.${gguf}`])),
-};
 
 const NAMES: Readonly<Record<string, string>> = {
   'transformer.word_embeddings.weight': 'token_embd.weight',
-  ...Object.fromEntries(
-    Object.entries(PARTS).flatMap(([hf, gguf]) => ['weight', 'bias'].map((kind) => [`${hf}.${kind}`, `${gguf}.${kind}`])),
-  ),
+  ...weightsAndBiases({ 'transformer.word_embeddings_layernorm': 'token_embd_norm', 'transformer.ln_f': 'output_norm' }),
+  ...weightsAndBiases(BLOCK_PARTS, { hf: 'transformer.h.N.', gguf: 'blk.N.' }),
   'lm_head.weight': 'output.weight',
 };
 

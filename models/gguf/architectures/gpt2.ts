@@ -1,6 +1,7 @@
 import type { GgufArchitecture } from '../ggufArchitecture';
 import { shortestDecimal } from '../metadata';
 import { decoderFields } from './decoderFields';
+import { weightsAndBiases } from './moduleNames';
 
 const BLOCK_PARTS: Readonly<Record<string, string>> = {
   ln_1: 'attn_norm',
@@ -14,13 +15,8 @@ const BLOCK_PARTS: Readonly<Record<string, string>> = {
 const NAMES: Readonly<Record<string, string>> = {
   'transformer.wte.weight': 'token_embd.weight',
   'transformer.wpe.weight': 'position_embd.weight',
-  ...Object.fromEntries(
-    Object.entries(BLOCK_PARTS).flatMap(([hf, gguf]) =>
-      ['weight', 'bias'].map((kind) => [`transformer.h.N.${hf}.${kind}`, `blk.N.${gguf}.${kind}`]),
-    ),
-  ),
-  'transformer.ln_f.weight': 'output_norm.weight',
-  'transformer.ln_f.bias': 'output_norm.bias',
+  ...weightsAndBiases(BLOCK_PARTS, { hf: 'transformer.h.N.', gguf: 'blk.N.' }),
+  ...weightsAndBiases({ 'transformer.ln_f': 'output_norm' }),
   'lm_head.weight': 'output.weight',
 };
 

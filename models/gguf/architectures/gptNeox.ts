@@ -2,6 +2,7 @@ import { UserError } from '../../../util/errors';
 import type { GgufArchitecture } from '../ggufArchitecture';
 import { shortestDecimal } from '../metadata';
 import { decoderFields } from './decoderFields';
+import { weightsAndBiases } from './moduleNames';
 import { headsTogether } from './rowOrders';
 
 const BLOCK_PARTS: Readonly<Record<string, string>> = {
@@ -12,16 +13,11 @@ const BLOCK_PARTS: Readonly<Record<string, string>> = {
   'mlp.dense_h_to_4h': 'ffn_up',
   'mlp.dense_4h_to_h': 'ffn_down',
 };
-const PARTS: Readonly<Record<string, string>> = {
-  'gpt_neox.final_layer_norm': 'output_norm',
-  ...Object.fromEntries(Object.entries(BLOCK_PARTS).map(([hf, gguf]) => [`gpt_neox.layers.N.${hf}`, `blk.N.${gguf}`])),
-};
 
 const NAMES: Readonly<Record<string, string>> = {
   'gpt_neox.embed_in.weight': 'token_embd.weight',
-  ...Object.fromEntries(
-    Object.entries(PARTS).flatMap(([hf, gguf]) => ['weight', 'bias'].map((kind) => [`${hf}.${kind}`, `${gguf}.${kind}`])),
-  ),
+  ...weightsAndBiases({ 'gpt_neox.final_layer_norm': 'output_norm' }),
+  ...weightsAndBiases(BLOCK_PARTS, { hf: 'gpt_neox.layers.N.', gguf: 'blk.N.' }),
   'embed_out.weight': 'output.weight',
 };
 

@@ -1,3 +1,5 @@
+import { weightsAndBiases } from './moduleNames';
+
 /** GGUF names by Hugging Face names, as Llama and its kin have them; biases and normed heads where a model has such. */
 const PRODUCTS: Readonly<Record<string, string>> = {
   'self_attn.q_proj': 'attn_q',
@@ -15,11 +17,7 @@ export const LLAMA_NAMES: Readonly<Record<string, string>> = {
   'model.layers.N.post_attention_layernorm.weight': 'blk.N.ffn_norm.weight',
   'model.layers.N.self_attn.q_norm.weight': 'blk.N.attn_q_norm.weight',
   'model.layers.N.self_attn.k_norm.weight': 'blk.N.attn_k_norm.weight',
-  ...Object.fromEntries(
-    Object.entries(PRODUCTS).flatMap(([hf, gguf]) =>
-      ['weight', 'bias'].map((kind) => [`model.layers.N.${hf}.${kind}`, `blk.N.${gguf}.${kind}`]),
-    ),
-  ),
+  ...weightsAndBiases(PRODUCTS, { hf: 'model.layers.N.', gguf: 'blk.N.' }),
   'model.norm.weight': 'output_norm.weight',
   'lm_head.weight': 'output.weight',
 };

@@ -39,17 +39,17 @@ describe('locateTorch', () => {
   });
 
   test('an older torch is passed over, and a line says so', () => {
-    process.env.DPO_TORCH = fakeTorch(join(folder, 'site'), '2.9.1');
+    process.env.DPO_TORCH = fakeTorch(join(folder, 'site'), '2.10.0');
     const own = fakeTorch(join(folder, 'cache/dpo-trainer/torch-env'), '2.13.0+cpu');
     const found = locateTorch();
     expect(found).toMatchObject({ folder: own, version: '2.13.0+cpu', cuda: false, source: 'private' });
-    expect(found.notices).toEqual([expect.stringMatching(/^passed over \(DPO_TORCH\): torch 2\.9\.1 in .* is older than 2\.10$/)]);
+    expect(found.notices).toEqual([expect.stringMatching(/^passed over \(DPO_TORCH\): torch 2\.10\.0 in .* is older than 2\.11$/)]);
   });
 
   test('python3 names the torch that it would import', () => {
-    const torch = fakeTorch(join(folder, 'site'), '2.10.0');
+    const torch = fakeTorch(join(folder, 'site'), '2.12.0');
     writeFileSync(join(folder, 'python3'), `#!/bin/sh\necho '${torch}'\n`, { mode: 0o755 });
-    expect(locateTorch()).toMatchObject({ folder: torch, version: '2.10.0', source: 'python3' });
+    expect(locateTorch()).toMatchObject({ folder: torch, version: '2.12.0', source: 'python3' });
   });
 
   test('a torch without its headers is passed over', () => {

@@ -1,5 +1,6 @@
+import { floatsToBfloat16 } from '../../../models/floats';
 import { TENSOR_TYPES, dequantize, type TensorTypeName } from '../../../models/gguf/dequantize';
-import { HALVES, bfloat16ToFloat, floatsToBfloat16 } from '../../../models/gguf/halfFloats';
+import { HALVES, bfloat16ToFloat } from '../../../models/gguf/halfFloats';
 import { readGoldenJson } from './goldens';
 
 const blocks = readGoldenJson<Record<TensorTypeName, { bytes: string; floats: string }>>('blocks.json');

@@ -9,6 +9,8 @@ export interface HeadOptions {
   softcap?: number;
   /** Factor on the logits (cohere's logit_scale). */
   scale?: number;
+  /** Factor on the logits as they then are. */
+  sharpness?: number;
 }
 
 /** Next-token logits. @param hidden [N, D]  @param head [V, D]  @returns [N, V] */
@@ -16,6 +18,7 @@ export function logits(hidden: tf.Tensor2D, head: tf.Tensor2D, options: HeadOpti
   let result = linear(hidden, head);
   if (options.scale !== undefined && options.scale !== 1) result = tf.mul(result, options.scale);
   if (options.softcap) result = tf.mul(tf.tanh(tf.div(result, options.softcap)), options.softcap);
+  if (options.sharpness !== undefined) result = tf.mul(result, options.sharpness);
   return result;
 }
 

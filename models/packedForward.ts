@@ -101,6 +101,8 @@ export interface CompletionInputs extends PackedInputs {
   predictors: tf.Tensor1D;
   targets: tf.Tensor1D;
   sequences: tf.Tensor1D;
+  /** Rows whose logits are held at once, where not as `tokenLogProbs` has it. */
+  chunkRows?: number;
 }
 
 /** @throws UserError for a token id beyond the embedding or a position beyond the context */
@@ -154,12 +156,12 @@ export function completionLogProbsOf(
   recompute = false,
   { tailWeight, weighted = false }: Counting = {},
 ): CompletionLogProbs {
-  const { pairs, predictors, targets, sequences } = inputs;
+  const { pairs, predictors, targets, sequences, chunkRows } = inputs;
   return tf.tidy(() => {
     const hidden = hiddenOf(model, inputs, undefined, recompute);
     const { weight, options } = model.architecture.head(model.weights, model.config);
     const rows = tf.gather(hidden, predictors);
-    const perToken = tokenLogProbs(rows, weight, targets, options);
+    const perToken = tokenLogProbs(rows, weight, targets, options, chunkRows);
     const sides = (values: tf.Tensor1D, tails: number | undefined): tf.Tensor1D[] => {
       // one sum more than there are completions: padding's
       const completions = 2 * pairs + 1;
@@ -176,7 +178,7 @@ export function completionLogProbsOf(
     if (!weighted) return { chosen, rejected, perToken };
     const weights = withoutGradient((): tf.Tensor1D => {
       // with doubled logits a token has log p² - log sum p²
-      const doubled = tokenLogProbs(rows, weight, targets, { ...options, sharpness: 2 });
+      const doubled = tokenLogProbs(rows, weight, targets, { ...options, sharpness: 2 }, chunkRows);
       const whole = tailWeight === undefined ? undefined : 1;
       const sums = sides(tf.sub(doubled, perToken), whole);
       const counts = sides(tf.onesLike(perToken), whole);

@@ -1,15 +1,14 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import yargs from 'yargs';
 import { cliProgress, print, runCli, usageErrors } from '../bin/cli';
 import { UserError } from '../util/errors';
-import { defaultCacheFolder, fileError } from '../util/files';
+import { defaultCacheFolder } from '../util/files';
 import { packageRoot } from '../util/packageRoot';
 import type { Progress } from '../util/progress';
 import { hardware } from './hardware';
-import { replaceSection } from './markdown';
+import { writeSection } from './markdown';
 import { measure, type MeasuredComparison } from './measure';
 import { writePairs, writeTexts } from './pairs';
 import type { Peaks } from './roofline';
@@ -86,7 +85,7 @@ runCli(async () => {
     const output = argv.output ?? (argv.quick ? undefined : join(packageRoot(), 'docs/performance.md'));
     for (const group of groups) {
       const { content, failed } = await section(group, suite, rounds, machine, progress);
-      if (output !== undefined) await write(output, `${TITLES[group]}, ${gpu ? 'GPU' : 'CPU'}`, content);
+      if (output !== undefined) await writeSection(output, `${TITLES[group]}, ${gpu ? 'GPU' : 'CPU'}`, content);
       print(`\n${TITLES[group]}\n\n${content}`);
       // a peer may be missing, a program of ours may not
       if (failed) process.exitCode = 1;
@@ -162,15 +161,4 @@ async function roofline(measured: readonly MeasuredComparison[], { gpu, quick, d
   const options = { device, precision: gpu ? 'bf16' : 'float32', size, ...(quick && { runs: 1, warmup: 1, repeats: 1 }) };
   const outcome = await runProgram('ours', { label: 'peaks', script: 'peaks', options });
   return 'missing' in outcome ? `Roofline not measured: ${outcome.missing}.` : rooflineTable(measured, outcome.printed as unknown as Peaks);
-}
-
-async function write(path: string, name: string, content: string): Promise<void> {
-  try {
-    const before = existsSync(path) ? await readFile(path, 'utf8') : '# Performance\n';
-    const prettier = await import('prettier');
-    const options = await prettier.resolveConfig(path);
-    await writeFile(path, await prettier.format(replaceSection(before, name, content), { ...options, parser: 'markdown' }));
-  } catch (error) {
-    throw fileError(error, 'write', path);
-  }
 }

@@ -103,19 +103,25 @@ export function comparisons(group: Group, { gpu, quick, device, pairs, gguf, mod
       });
     }
     case 'generation': {
-      const size = quick
-        ? { prompts: 2, samples: 2, tokens: 4 }
-        : gpu
-          ? { prompts: 64, samples: 10, tokens: 20 }
-          : { prompts: 16, samples: 8, tokens: 20 };
-      return (quick ? [TINY] : gpu ? [GPT2, MGPT] : [SMALL]).map((shape) =>
+      const row = (shape: Shape, size: { prompts: number; samples: number; tokens: number }, times: Base): Comparison =>
         compared(
           `${shape.name}, ${size.prompts} prompts × ${size.samples} samples × ${size.tokens} tokens, top-p 0.8`,
           'generation',
-          { ...shapeOptions(shape), ...size, ...few },
+          { ...shapeOptions(shape), ...size, ...times },
           [['transformers']],
-        ),
+        );
+      if (quick) return [row(TINY, { prompts: 2, samples: 2, tokens: 4 }, few)];
+      const whole = { prompts: 512, samples: 10, tokens: 20 };
+      if (!gpu) return [row(SMALL, { prompts: 16, samples: 8, tokens: 20 }, few), row(SMALL, whole, { runs: 1, warmup: 0 })];
+      const once = { runs: 2, warmup: 1 };
+      // a language of the toxicity protocol's 17
+      const language = compared(
+        `${MGPT.name}, 1000 prompts × 25 samples × 20 tokens, top-p 0.8`,
+        'generation',
+        { ...shapeOptions(MGPT), prompts: 1000, samples: 25, tokens: 20, runs: 1, warmup: 1 },
+        [],
       );
+      return [row(GPT2, whole, once), row(MGPT, whole, once), language];
     }
     case 'logprobs': {
       const rows = quick ? 16 : gpu ? 2048 : 256;

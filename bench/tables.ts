@@ -1,4 +1,5 @@
 import { markdownTable } from './markdown';
+import type { Printed } from './ours/program';
 import type { Measured, MeasuredComparison } from './measure';
 import { rooflineMs, type Peaks, type StepWork } from './roofline';
 import type { SelfTime } from './profiler/selfTimes';
@@ -87,4 +88,22 @@ export function profileTables({ title, ours }: MeasuredComparison): string {
       kernels.map(({ name, count, ms }) => [`\`${name.slice(0, 70)}\``, String(count), shown(ms), percent(ms, kernelsMs)]),
     ),
   ].join('\n\n');
+}
+
+/** Least times, largest memory, and their ratios. */
+export function estimatesTable(measured: readonly { title: string; estimates: readonly Printed[]; steps: readonly Printed[] }[]): string {
+  const rows = measured.map(({ title, estimates, steps }) => {
+    const [guess, truth] = [estimates, steps].map((list) => Math.min(...list.flatMap(({ times_ms }) => times_ms)));
+    const [peak, growth] = [Number(estimates[0].peak), Math.max(...steps.map((one) => Number(one.growth)))];
+    return [
+      title,
+      shown(guess),
+      shown(truth),
+      (guess / truth).toFixed(2),
+      shown(peak / 1e6),
+      shown(growth / 1e6),
+      (peak / growth).toFixed(2),
+    ];
+  });
+  return markdownTable(['a step of', 'estimated, ms', 'real, ms', 'ratio', 'estimated, MB', 'real, MB', 'ratio'], rows);
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import yargs from 'yargs';
 import { estimateConfigKeys, estimateConfigSchema, resolveEstimateConfig, type EstimateConfig } from '../trainer/estimateConfig';
 import { flagName } from '../util/optionIssues';
-import type { Throughput } from '../trainer/stepTime';
+import type { StepParts } from '../trainer/stepTime';
 import { duration, note, print, runCli, usageErrors } from './cli';
 import { schemaFlags } from './schemaFlags';
 
@@ -28,10 +28,11 @@ async function main(): Promise<void> {
   const { readConfigFile } = require('../models/readConfig') as typeof import('../models/readConfig');
   const { stepShape } = require('../trainer/stepShape') as typeof import('../trainer/stepShape');
   const { stepMemory } = require('../trainer/stepMemory') as typeof import('../trainer/stepMemory');
-  const { stepSeconds, stepWork } = require('../trainer/stepTime') as typeof import('../trainer/stepTime');
+  const { secondsAt, stepSeconds, stepWork } = require('../trainer/stepTime') as typeof import('../trainer/stepTime');
   const { architecture, config: model } = await readConfigFile(await configFile(config.model));
   const shape = stepShape(architecture, model, config);
-  const memory = stepMemory(shape, config);
+  const device = config.measure ? await startDevice(config) : config.device;
+  const memory = stepMemory(shape, { ...config, device });
 
   print(
     `${config.model}: ${model.modelType}, ${count(shape.parameters)} parameters, ${count(shape.trained)} of them trained`.replace(
@@ -40,21 +41,24 @@ async function main(): Promise<void> {
     ),
   );
   print(`a batch: ${config.batchSize} pairs, ${shape.rows} packed tokens, ${shape.targets} predicted`);
-  const { peak, ...parts } = memory;
-  for (const [name, bytes] of Object.entries(parts).filter(([name, bytes]) => name !== 'tile' || bytes > 0))
+  const { peak, ...holders } = memory;
+  for (const [name, bytes] of Object.entries(holders).filter(([name, bytes]) => name !== 'tile' || bytes > 0))
     print(`  ${name.padEnd(12)}${size(bytes).padStart(10)}`);
   print(`  ${'at most'.padEnd(12)}${size(peak).padStart(10)}  at a time, beside what Node and the engine take themselves`);
 
-  const throughput = await throughputOf(config, shape);
-  if (!throughput) return print('time: give --measure, or --tflops and --bandwidth');
+  const { tflops, bandwidth, measure, gradientAccumulationSteps: batches } = config;
+  if (!measure && (tflops === undefined || bandwidth === undefined)) return print('time: give --measure, or --tflops and --bandwidth');
   const work = stepWork(shape, memory, config);
-  const seconds = stepSeconds(work, throughput);
-  const perSecond = (config.batchSize * config.gradientAccumulationSteps) / seconds;
+  const { measureStep } = require('../trainer/measureStep') as typeof import('../trainer/measureStep');
+  const parts = measure ? await measureStep(architecture, model, config) : undefined;
+  const seconds = parts ? stepSeconds(parts, batches) : secondsAt(work, { flops: tflops! * 1e12, bandwidth: bandwidth! * 1e9 });
+  if (parts) printParts(parts, batches);
+  const perSecond = (config.batchSize * batches) / seconds;
   print(
     `a step: ${milliseconds(seconds)} (${((work.layerFlops + work.headFlops) / 1e12).toPrecision(3)} TFLOP, ${size(work.bytes)} moved), ${perSecond.toPrecision(3)} pairs/s`,
   );
   if (config.pairs === undefined) return;
-  const steps = Math.ceil(config.pairs / (config.batchSize * config.gradientAccumulationSteps)) * config.epochs;
+  const steps = Math.ceil(config.pairs / (config.batchSize * batches)) * config.epochs;
   print(`the run: ${steps} steps, ${duration(steps * seconds)}, the reference's log-probabilities and evaluations not counted`);
 }
 
@@ -68,19 +72,25 @@ async function configFile(source: string): Promise<string> {
   return join(await hubSnapshot(repo, () => ['config.json'], { progress: () => {}, say: note }), 'config.json');
 }
 
-async function throughputOf(config: EstimateConfig, shape: import('../trainer/stepShape').StepShape): Promise<Throughput | undefined> {
-  const { tflops, bandwidth, engine, device, precision, tf32 } = config;
-  if (tflops !== undefined && bandwidth !== undefined)
-    return { layerFlops: tflops * 1e12, headFlops: tflops * 1e12, bandwidth: bandwidth * 1e9 };
-  if (!config.measure) return undefined;
+/** Starts the engine and says so. @returns where it computes */
+async function startDevice({ engine, device, precision, tf32 }: EstimateConfig): Promise<string> {
   const { engineLine } = require('../engine/engine') as typeof import('../engine/engine');
   const { startEngine } = require('../engine/startEngine') as typeof import('../engine/startEngine');
-  const { measureThroughput } = require('../trainer/measureThroughput') as typeof import('../trainer/measureThroughput');
-  print(engineLine(await startEngine({ engine, device, precision, tf32 })));
-  const measured = measureThroughput(shape);
-  const [layers, head] = [measured.layerFlops, measured.headFlops].map((flops) => (flops / 1e12).toPrecision(3));
-  print(`measured: ${layers} TFLOP/s in the layers' products, ${head} in the head's, ${(measured.bandwidth / 1e9).toPrecision(3)} GB/s`);
-  return measured;
+  const started = await startEngine({ engine, device, precision, tf32 });
+  print(engineLine(started));
+  return started.device;
+}
+
+function printParts({ blocks, vocabulary, rest, update, firstSum, nextSum }: StepParts, batches: number): void {
+  const lines: [string, number][] = [
+    ['blocks', batches * blocks],
+    ['vocabulary', batches * vocabulary],
+    ['rest', batches * rest],
+    ['accumulation', batches > 1 ? firstSum + (batches - 1) * nextSum : 0],
+    ['optimizer', update],
+  ];
+  for (const [name, seconds] of lines.filter(([name, seconds]) => name !== 'accumulation' || seconds > 0))
+    print(`  ${name.padEnd(12)}${milliseconds(seconds).padStart(10)}`);
 }
 
 const count = (number: number): string => number.toLocaleString('en');

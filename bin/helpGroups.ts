@@ -19,7 +19,17 @@ export const trainGroups: HelpGroups = {
     'maxCompletionLength',
     'maxCharacters',
   ],
-  'Loss:': ['loss', 'lossWeights', 'beta', 'labelSmoothing', 'fDivergenceType', 'fAlphaDivergenceCoef', 'ldAlpha', 'discopopTau'],
+  'Loss:': [
+    'loss',
+    'lossWeights',
+    'beta',
+    'labelSmoothing',
+    'fDivergenceType',
+    'fAlphaDivergenceCoef',
+    'ldAlpha',
+    'useWeighting',
+    'discopopTau',
+  ],
   'Steps:': ['batchSize', 'gradientAccumulationSteps', 'epochs', 'maxSteps', 'seed'],
   'Optimizer:': [
     'optimizer',

@@ -35,6 +35,9 @@ const card = z.object({
     .min(1),
 });
 
+/** What is wrong with a repository without rows. */
+export const NO_DATA = 'holds no data files in Parquet, JSON, CSV or TSV';
+
 /** Whether a repository holds rows in a format that is read here. */
 export function hasDataFiles(all: readonly string[]): boolean {
   return all.some((path) => DATA.test(path));
@@ -74,6 +77,9 @@ export function chooseSplitFiles(all: readonly string[], frontMatter: unknown, w
   return chosen(splits, wanted);
 }
 
+/** Whether a file of the hub's own copy is of a split that it holds only the beginning of, since it is too large. */
+export const isBeginning = (path: string): boolean => /^[^/]+\/partial-[^/]+\/\d+\.parquet$/.test(path);
+
 /**
  * The files of one split in the hub's own Parquet copy of a dataset (branch `refs/convert/parquet`): `CONFIG/SPLIT/0000.parquet`.
  * @throws UserError naming the configurations or splits that there are
@@ -103,7 +109,7 @@ function chooseConfig<C extends { config_name: string; default?: boolean }>(
       : configs.find((one) => one.config_name === config);
   if (found) return found;
   const names = configs.map(({ config_name }) => config_name);
-  if (names.length === 0) throw new UserError(`${name} holds no data files in Parquet, JSON, CSV or TSV`);
+  if (names.length === 0) throw new UserError(`${name} ${NO_DATA}`);
   if (config === undefined)
     throw new UserError(`${name} has several configurations: ask for ${name}:CONFIG/${split}, CONFIG being one of ${names.join(', ')}`);
   const guess = nearest(config, names);
@@ -140,7 +146,6 @@ function chosen(splits: ReadonlyMap<string, readonly string[]>, { name, config, 
   const files = splits.get(split);
   if (files && files.length > 0) return [...files].sort();
   const names = [...splits].flatMap(([one, held]) => (held.length > 0 ? [one] : []));
-  if (names.length === 0)
-    throw new UserError(`${name}${config === undefined ? '' : `, ${config},`} holds no data files in Parquet, JSON, CSV or TSV`);
+  if (names.length === 0) throw new UserError(`${name}${config === undefined ? '' : `, ${config},`} ${NO_DATA}`);
   throw new UserError(`${name} has no split "${split}" (there are: ${names.join(', ')})`);
 }

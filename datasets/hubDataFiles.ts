@@ -2,8 +2,9 @@ import { basename, join } from 'node:path';
 import { UserError } from '../util/errors';
 import { readText } from '../util/files';
 import { repoText, type HubSplit } from '../util/hub/hubReference';
+import { NoSuchRevision } from '../util/hub/hubClient';
 import { hubSnapshot, type SnapshotOptions } from '../util/hub/hubSnapshot';
-import { chooseConvertedFiles, chooseSplitFiles, hasDataFiles } from './chooseSplitFiles';
+import { chooseConvertedFiles, chooseSplitFiles, hasDataFiles, isBeginning, NO_DATA } from './chooseSplitFiles';
 
 /** The branch on which the hub keeps its own Parquet copy of a dataset. */
 const CONVERTED = 'refs/convert/parquet';
@@ -27,12 +28,18 @@ export async function hubDataFiles(wanted: HubSplit, options: SnapshotOptions): 
     },
     options,
   );
+  if (!own && wanted.revision !== 'main')
+    throw new UserError(`${asked.name} ${NO_DATA}, and the hub's Parquet copy is of main alone: leave @${wanted.revision} out for that`);
   const repo = own ? { ...wanted, revision: basename(card) } : { ...wanted, revision: CONVERTED };
   const frontMatter = own ? await readFrontMatter(join(card, 'README.md')) : undefined;
   let files: string[] = [];
   const choose = (paths: readonly string[]): string[] =>
     (files = own ? chooseSplitFiles(paths, frontMatter, asked) : chooseConvertedFiles(paths, asked));
-  const folder = await hubSnapshot(repo, choose, options);
+  const folder = await hubSnapshot(repo, choose, options).catch((error: unknown) => {
+    if (own || !(error instanceof NoSuchRevision)) throw error;
+    throw new UserError(`${asked.name} ${NO_DATA}, and the hub has made no Parquet copy of it`);
+  });
+  if (!own && files.some(isBeginning)) options.say(`the hub's Parquet copy of ${asked.name} holds only the beginning of ${split}`);
   return files.map((path) => join(folder, path));
 }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { completionLogProbs } from '../models/packedForward';
+import { completionLogProbs, type Counting } from '../models/packedForward';
 import type { Model } from '../models/types';
 import { silent, type Progress } from '../util/progress';
 import { packPairs, packedRows } from './pack';
@@ -9,13 +9,15 @@ import type { TokenizedPair } from './types';
 export interface PairSums {
   chosen: Float32Array;
   rejected: Float32Array;
+  /** The pairs' weights, where they are asked for. */
+  weights?: Float32Array;
 }
 
 /**
  * log p(completion | prompt) of every pair under `model`, without gradients.
  * Batches hold pairs of similar length, the longest first: little padding inside attention, and too little memory shows at once.
  * @param batchSize pairs at once
- * @param tailWeight what the tokens of a completion beyond the shorter one's length count, 1 without
+ * @param counting `tailWeight`: what the tokens of a completion beyond the shorter one's length count, 1 without
  */
 export async function pairLogProbs(
   model: Model,
@@ -23,29 +25,31 @@ export async function pairLogProbs(
   batchSize: number,
   progress: Progress = silent,
   stage = 'log-probabilities of pairs',
-  tailWeight?: number,
+  counting: Counting = {},
 ): Promise<PairSums> {
   const order = pairs.map((_, i) => i).sort((a, b) => packedRows(pairs[b]) - packedRows(pairs[a]) || a - b);
   const chosen = new Float32Array(pairs.length);
   const rejected = new Float32Array(pairs.length);
+  const weights = new Float32Array(pairs.length).fill(1);
   progress({ stage, done: 0, total: pairs.length });
   for (let start = 0; start < order.length; start += batchSize) {
     const batch = order.slice(start, start + batchSize);
     const sums = tf.tidy(() => {
       const packed = packPairs(
         batch.map((i) => pairs[i]),
-        tailWeight !== undefined,
+        counting.tailWeight !== undefined,
       );
-      const result = completionLogProbs(model, packed, false, tailWeight);
-      return [result.chosen, result.rejected];
+      const result = completionLogProbs(model, packed, false, counting);
+      return [result.chosen, result.rejected, ...(result.weights ? [result.weights] : [])];
     });
-    const [chosenValues, rejectedValues] = await Promise.all(sums.map((sum) => sum.data<'float32'>()));
+    const [chosenValues, rejectedValues, weightValues] = await Promise.all(sums.map((sum) => sum.data<'float32'>()));
     tf.dispose(sums);
     batch.forEach((pair, i) => {
       chosen[pair] = chosenValues[i];
       rejected[pair] = rejectedValues[i];
+      if (counting.weighted) weights[pair] = weightValues[i];
     });
     progress({ stage, done: start + batch.length, total: pairs.length });
   }
-  return { chosen, rejected };
+  return { chosen, rejected, ...(counting.weighted && { weights }) };
 }

@@ -5,6 +5,8 @@ import type { Divergence } from './divergence';
 export interface PairLogProbs {
   chosen: tf.Tensor1D;
   rejected: tf.Tensor1D;
+  /** Factors on the pairs' losses, [B], where pairs are weighted. */
+  weights?: tf.Tensor1D | undefined;
 }
 
 export interface LossOptions {

@@ -71,7 +71,7 @@ export const quantizedHash = (hash: string, { type, double }: Quantization): str
   contentHash(hash, type, double ? 'double' : 'single');
 
 /** The weights that are kept in 4 bits. @throws UserError on an engine that cannot */
-function quantizedNames(
+export function quantizedNames(
   { architecture, config }: Pick<Model, 'architecture' | 'config'>,
   engine: Engine,
   { type }: Quantization,

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { attentionIndex, packedAttention, type AttentionIndex, type AttentionLayout } from '../engine/ops/attention';
+import { withoutGradient } from '../engine/ops/withoutGradient';
 import { tokenLogProbs } from '../engine/ops/tokenLogProbs';
 import { UserError } from '../util/errors';
 import { recomputedBlocks } from './parts/recomputedBlocks';
@@ -32,6 +33,19 @@ export interface CompletionLogProbs {
   rejected: tf.Tensor1D;
   /** [N]: of each target. */
   perToken: tf.Tensor1D;
+  /** [B]: each pair's weight, where they are asked for; no gradient flows through it. */
+  weights?: tf.Tensor1D;
+}
+
+/** How a completion's tokens count. */
+export interface Counting {
+  /** What tokens that are packed as tails count; undefined where none are. */
+  tailWeight?: number | undefined;
+  /**
+   * Whether pairs have weights, those of WPO, Zhou et al. 2024, equation 2 (https://arxiv.org/abs/2406.11827), aligned as TRL has it: for each of
+   * a pair's completions the exponential of the mean of log p(token) - log sum p², the sum over the vocabulary, and their product.
+   */
+  weighted?: boolean;
 }
 
 /** Positions and attention of independent sequences, one after the other. */
@@ -87,6 +101,8 @@ export interface CompletionInputs extends PackedInputs {
   predictors: tf.Tensor1D;
   targets: tf.Tensor1D;
   sequences: tf.Tensor1D;
+  /** Rows whose logits are held at once, where not as `tokenLogProbs` has it. */
+  chunkRows?: number;
 }
 
 /** @throws UserError for a token id beyond the embedding or a position beyond the context */
@@ -133,28 +149,47 @@ export function packedHidden(model: Model, batch: PackedTokens, tap?: ForwardInp
 /**
  * Log-probabilities of a batch's completions; logits exist for completion tokens alone.
  * @param recompute whether blocks keep nothing for the backward pass and run again there
- * @param tailWeight what tokens that are packed as tails count; undefined where none are
  */
-export function completionLogProbsOf(model: Model, inputs: CompletionInputs, recompute = false, tailWeight?: number): CompletionLogProbs {
-  const { pairs, predictors, targets, sequences } = inputs;
+export function completionLogProbsOf(
+  model: Model,
+  inputs: CompletionInputs,
+  recompute = false,
+  { tailWeight, weighted = false }: Counting = {},
+): CompletionLogProbs {
+  const { pairs, predictors, targets, sequences, chunkRows } = inputs;
   return tf.tidy(() => {
     const hidden = hiddenOf(model, inputs, undefined, recompute);
     const { weight, options } = model.architecture.head(model.weights, model.config);
-    const perToken = tokenLogProbs(tf.gather(hidden, predictors), weight, targets, options);
-    // one sum more than there are completions: padding's
-    const completions = 2 * pairs + 1;
-    if (tailWeight === undefined) {
-      const sums = tf.unsortedSegmentSum(perToken, sequences, completions);
-      return { chosen: tf.slice(sums, 0, pairs), rejected: tf.slice(sums, pairs, pairs), perToken };
-    }
-    const sums = tf.unsortedSegmentSum(perToken, sequences, 2 * completions);
-    const side = (start: number): tf.Tensor1D =>
-      tf.add(tf.slice(sums, start, pairs), tf.mul(tf.slice(sums, completions + start, pairs), tailWeight));
-    return { chosen: side(0), rejected: side(pairs), perToken };
+    const rows = tf.gather(hidden, predictors);
+    const perToken = tokenLogProbs(rows, weight, targets, options, chunkRows);
+    const sides = (values: tf.Tensor1D, tails: number | undefined): tf.Tensor1D[] => {
+      // one sum more than there are completions: padding's
+      const completions = 2 * pairs + 1;
+      if (tails === undefined) {
+        const sums = tf.unsortedSegmentSum(values, sequences, completions);
+        return [tf.slice(sums, 0, pairs), tf.slice(sums, pairs, pairs)];
+      }
+      const sums = tf.unsortedSegmentSum(values, sequences, 2 * completions);
+      return [0, pairs].map((start) =>
+        tf.add<tf.Tensor1D>(tf.slice(sums, start, pairs), tf.mul(tf.slice(sums, completions + start, pairs), tails)),
+      );
+    };
+    const [chosen, rejected] = sides(perToken, tailWeight);
+    if (!weighted) return { chosen, rejected, perToken };
+    const weights = withoutGradient((): tf.Tensor1D => {
+      // with doubled logits a token has log p² - log sum p²
+      const doubled = tokenLogProbs(rows, weight, targets, { ...options, sharpness: 2 }, chunkRows);
+      const whole = tailWeight === undefined ? undefined : 1;
+      const sums = sides(tf.sub(doubled, perToken), whole);
+      const counts = sides(tf.onesLike(perToken), whole);
+      const [first, second] = sums.map((sum, side) => tf.div<tf.Tensor1D>(sum, counts[side]));
+      return tf.exp(tf.add<tf.Tensor1D>(first, second));
+    });
+    return { chosen, rejected, perToken, weights };
   });
 }
 
 /** The same of a batch that is on the host. @throws UserError as `packedHidden` */
-export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false, tailWeight?: number): CompletionLogProbs {
-  return tf.tidy(() => ({ ...completionLogProbsOf(model, uploadCompletions(model, batch), recompute, tailWeight) }));
+export function completionLogProbs(model: Model, batch: CompletionTargets, recompute = false, counting: Counting = {}): CompletionLogProbs {
+  return tf.tidy(() => ({ ...completionLogProbsOf(model, uploadCompletions(model, batch), recompute, counting) }));
 }

@@ -33,7 +33,10 @@ export const estimateConfigSchema = z.strictObject({
   doubleQuantization: shape.doubleQuantization,
   recompute: shape.recompute,
   precision: shape.precision,
-  measure: z.boolean().default(false).describe('time a few matrix products and a copy on the device here, for the time of a step'),
+  measure: z
+    .boolean()
+    .default(false)
+    .describe('time some blocks, some of the vocabulary and the optimizer on the device here, for the time of a step'),
   tflops: positive.optional().describe('teraflops of the matrix products, in place of --measure'),
   bandwidth: positive.optional().describe('gigabytes a second of memory, read and written, in place of --measure'),
   engine: shape.engine,

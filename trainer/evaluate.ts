@@ -13,6 +13,8 @@ export interface EvaluateOptions extends Omit<LossOptions, 'lengths'> {
   batchSize: number;
   /** What the tokens of a completion beyond the shorter one's length count, 1 without. */
   ldAlpha?: number | undefined;
+  /** Whether pairs have WPO's weights. */
+  useWeighting?: boolean;
 }
 
 /**
@@ -24,19 +26,20 @@ export async function evaluate(
   pairs: readonly TokenizedPair[],
   reference: ReferenceLogProbs,
   loss: PreferenceLoss,
-  { batchSize, beta, labelSmoothing, ldAlpha }: EvaluateOptions,
+  { batchSize, beta, labelSmoothing, ldAlpha, useWeighting = false }: EvaluateOptions,
   progress: Progress = silent,
 ): Promise<Record<string, number>> {
-  const policy = await pairLogProbs(model, pairs, batchSize, progress, 'evaluation', ldAlpha);
+  const policy = await pairLogProbs(model, pairs, batchSize, progress, 'evaluation', { tailWeight: ldAlpha, weighted: useWeighting });
   const lengths = completionLengths(pairs);
   const size = loss.ofBatch ? batchSize : pairs.length;
   const means = METRIC_NAMES.map(() => 0);
   for (let start = 0; start < pairs.length; start += size) {
     const end = Math.min(start + size, pairs.length);
     const row = tf.tidy(() => {
-      const [policySums, referenceSums, own] = [policy, reference, lengths].map(({ chosen, rejected }) =>
+      const [sums, referenceSums, own] = [policy, reference, lengths].map(({ chosen, rejected }) =>
         uploadSides({ chosen: chosen.subarray(start, end), rejected: rejected.subarray(start, end) }),
       );
+      const policySums = policy.weights ? { ...sums, weights: tf.tensor1d(policy.weights.subarray(start, end)) } : sums;
       return pairMetrics(loss.compute(policySums, referenceSums, { beta, labelSmoothing, lengths: own }), policySums).dataSync();
     });
     row.forEach((mean, i) => (means[i] += (mean * (end - start)) / pairs.length));

@@ -13,6 +13,9 @@ const SMOOTHED = ['sigmoid', 'robust', 'exo_pair', 'aot', 'aot_unpaired'];
 /** Losses of the margin alone, in which the partition function that other divergences leave cancels; and `sft`, which has no margin. */
 const DIVERGENT = ['sigmoid', 'hinge', 'ipo', 'robust', 'exo_pair', 'discopop', 'sigmoid_norm', 'sft'];
 
+/** Losses that are no sum over pairs. */
+const OF_BATCH = ['aot', 'aot_unpaired', 'sft'];
+
 /** The names that `--loss` lists. */
 export function lossNames(given: string): string[] {
   return given.split(',').map((name) => name.trim());
@@ -58,6 +61,10 @@ export const lossOptions = {
     .max(1)
     .optional()
     .describe("what the tokens of a completion beyond the other one's length count (LD-DPO); 1 when not given, as all others"),
+  useWeighting: z
+    .boolean()
+    .default(false)
+    .describe(`weigh pairs by how likely the policy's completions are, a token (WPO), for all losses but ${OF_BATCH.join(', ')}`),
   discopopTau: z.number().positive().default(0.05).describe("discopop's temperature"),
 };
 
@@ -86,6 +93,9 @@ export function refuseIdleLossOptions(options: LossChoice): void {
     throw new UserError(
       `--f-alpha-divergence-coef is ${fAlphaDivergenceCoef}: it belongs to alpha_divergence, and --f-divergence-type is ${fDivergenceType}`,
     );
+  const unweighted = names.find((name) => OF_BATCH.includes(name));
+  if (options.useWeighting && unweighted !== undefined)
+    throw new UserError(`--use-weighting weighs pairs, and ${unweighted} is a loss of the whole batch: leave one of them out`);
   if (options.ldAlpha !== undefined && names.includes('sft'))
     throw new UserError(`--ld-alpha is ${options.ldAlpha}: sft takes whole completions; leave it out, or sft out of --loss ${loss}`);
   if (discopopTau !== 0.05 && !names.includes('discopop'))

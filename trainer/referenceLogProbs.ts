@@ -56,7 +56,7 @@ export async function referenceLogProbs(
       batchSize,
       ({ done }) => progress({ stage, done: start + done, total: missing.length }),
       stage,
-      tailWeight,
+      { tailWeight },
     );
     indices.forEach((pair, i) => {
       values.chosen[pair] = computed.chosen[i];

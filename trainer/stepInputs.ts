@@ -65,7 +65,8 @@ export function uploadSides({ chosen, rejected }: Sides): PairLogProbs {
 /** @throws UserError for a token id beyond the embedding or a position beyond the context */
 export function recordableStep({ model, loss, config, reference }: StepSource): RecordableStep {
   const weights = Object.values(trainedWeights(model));
-  const { recompute, beta, labelSmoothing, ldAlpha } = config;
+  const { recompute, beta, labelSmoothing } = config;
+  const counting = { tailWeight: config.ldAlpha, weighted: config.useWeighting };
   return {
     upload: ({ indices, packed, lengths }) => {
       const own = (values: Float32Array): Float32Array => Float32Array.from(indices, (i) => values[i]);
@@ -77,7 +78,7 @@ export function recordableStep({ model, loss, config, reference }: StepSource): 
     },
     compute: (inputs) =>
       currentEngine().valueAndGrads(() => {
-        const policy = completionLogProbsOf(model, inputs.completions, recompute === 'blocks', ldAlpha);
+        const policy = completionLogProbsOf(model, inputs.completions, recompute === 'blocks', counting);
         const result = loss.compute(policy, inputs.reference, { beta, labelSmoothing, lengths: inputs.lengths });
         return { loss: tf.mean(result.losses), aux: { metrics: pairMetrics(result, policy) } };
       }, weights),

@@ -1,4 +1,4 @@
-import { LOGITS_AT_ONCE } from '../engine/ops/tokenLogProbs';
+import { rowsAtOnce } from '../engine/ops/tokenLogProbs';
 import type { EstimateConfig } from './estimateConfig';
 import { stateKinds } from './optimizer';
 import type { StepShape } from './stepShape';
@@ -20,13 +20,12 @@ export interface StepMemory {
   peak: number;
 }
 
-/** Holes that the heap has where tensors come and go, as a share of those: docs/LOG.md. */
-const HOLES = 0.15;
+/** Holes where tensors come and go, as a share of those: on a GPU, and in a CPU's heap (docs/LOG.md). */
+const HOLES = { gpu: 0.15, cpu: 0.03 };
+/** What a run takes on CPUs whatever the model. */
+const STEADY = 35e6;
 
-/** What a run's first steps take on CPUs whatever the model: docs/LOG.md. */
-const STEADY = 50e6;
-
-/** Memory of a training step on the torch engine, weights, gradients and state exactly, the rest by what its kernels save. */
+/** Memory of a training step on the torch engine, weights, gradients and state exactly, the rest by what its kernels save; on a GPU if the device is `auto`. */
 export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemory {
   const { parameters, trained, adapter, magnitudes, vocabulary } = shape;
   const bytes = options.precision === 'bf16' ? 2 : 4;
@@ -37,37 +36,37 @@ export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemor
   const accumulated = options.gradientAccumulationSteps > 1 ? 4 * trained : 0;
   const gradients = bytes * (trained - magnitudes) + 4 * magnitudes + accumulated;
   const optimizer = 4 * trained * stateKinds(options).length;
-  const activations = bytes * activationCount(shape, options);
-  const chunk = Math.min(shape.targets, Math.max(1, Math.floor(LOGITS_AT_ONCE / vocabulary)));
+  const onGpu = options.device !== 'cpu';
+  const activations = bytes * activationCount(shape, options, onGpu);
+  const chunk = Math.min(shape.targets, rowsAtOnce(vocabulary));
   // CPUs keep the logits alone, and go through them in pieces
   const raw = bytes * chunk * vocabulary;
-  const logProbs = options.device === 'cpu' && bytes === 4 ? undefined : 4 * chunk * vocabulary;
+  const logProbs = !onGpu && bytes === 4 ? undefined : 4 * chunk * vocabulary;
   const logits = raw + (logProbs ?? 0);
   // the head's gradient is made first, while all activations are there
   const headGradient = options.loraRank === undefined ? bytes * shape.headWeights : 0;
   const starts = activations + Math.max(logits, (logProbs ?? raw) + headGradient) + accumulated;
-  const ends = gradients + activations / (shape.layers + 1);
-  const reused = Math.max((1 + HOLES) * starts, ends);
-  // a CPU's heap keeps the activations' holes, which gradients do not fit
-  const peak =
-    weights + optimizer + tile + (options.device.startsWith('cuda') ? reused : Math.max(reused, gradients + activations + STEADY));
+  const ends = gradients + (options.recompute === 'blocks' ? activations : activations / (shape.layers + 1));
+  const passing = onGpu ? Math.max((1 + HOLES.gpu) * starts, ends) : (1 + HOLES.cpu) * Math.max(starts, ends) + STEADY;
+  const peak = weights + optimizer + tile + passing;
   return { weights, tile, gradients, optimizer, activations, logits, peak };
 }
 
-/** Numbers that the forward pass keeps. */
-function activationCount(shape: StepShape, { loraRank = 0, recompute }: EstimateConfig): number {
-  const { rows, width, queryWidth, keyWidth, innerWidth, isGated, norms } = shape;
+/** Numbers that the forward pass keeps. @param onGpu RMS norms are one operation there; on CPUs one of their parts keeps its input for the scale's gradient */
+function activationCount(shape: StepShape, { loraRank, recompute }: EstimateConfig, onGpu: boolean): number {
+  const { rows, width, queryWidth, keyWidth, innerWidth, isGated, norms, normsHeads, isRms } = shape;
+  const kept = isRms && !onGpu && loraRank === undefined ? 2 : 1;
   // each norm keeps what it norms; linear layers keep their inputs, which those of one place share
-  const norm = rows * width * norms;
-  const inputs = rows * (width + queryWidth + (norms > 1 ? width : 0) + innerWidth);
-  // queries, keys, values and the result, a shared prompt's once (bf16 on CPUs and ALiBi pad each segment: more, where lengths differ)
-  const attention = rows * (2 * queryWidth + 2 * keyWidth);
+  const norm = width * norms + (normsHeads ? queryWidth + keyWidth : 0);
+  const inputs = width + queryWidth + (norms > 1 ? width : 0) + innerWidth;
+  // queries, keys and values, a shared prompt's once; the result is an input (bf16 on CPUs and ALiBi pad each segment: more, where lengths differ)
+  const attention = queryWidth + 2 * keyWidth;
   // a gated layer keeps gate, activation and up, any other its activation's input
-  const inner = rows * innerWidth * (isGated ? 3 : 1);
+  const inner = innerWidth * (isGated ? 3 : 1);
   // LoRA keeps the low-rank inputs of about seven layers
-  const low = rows * loraRank * 7;
-  const layer = norm + inputs + attention + inner + low;
+  const low = (loraRank ?? 0) * 7;
+  const layer = rows * (kept * norm + inputs + attention + inner + low);
   // recomputed: each layer's input, and one layer at a time whole
   const layers = recompute === 'blocks' ? shape.layers * rows * width + layer : shape.layers * layer;
-  return layers + 2 * rows * width + shape.targets * width;
+  return layers + (1 + kept) * rows * width + shape.targets * width;
 }

@@ -15,8 +15,10 @@ export interface StepShape {
   innerWidth: number;
   isGated: boolean;
   vocabulary: number;
-  /** Norms of a layer over the model's width. */
+  /** Norms of a layer over the model's width, whether each head's query and key are normed too, and whether they are RMS norms. */
   norms: number;
+  normsHeads: boolean;
+  isRms: boolean;
   /** Numbers in all weights, in those that a layer multiplies by, in the output head, and in what is trained. */
   parameters: number;
   layerMatrices: number;
@@ -67,6 +69,9 @@ export function stepShape(architecture: Architecture, config: BaseConfig, option
     isGated: first.some(([name]) => /gate/.test(name)),
     vocabulary: config.vocabulary,
     norms: first.filter(([name, shape]) => name.endsWith('weight') && shape.length === 1 && shape[0] === config.width).length,
+    normsHeads: first.some(([name]) => /q_norm/.test(name)),
+    // the others' are layer norms
+    isRms: !/^(gpt2|gpt_neox|bloom|cohere2?)$/.test(config.modelType),
     parameters,
     layerMatrices: matrices.reduce((sum, [, shape]) => sum + size(shape), 0),
     headWeights: config.vocabulary * config.width,
@@ -103,12 +108,18 @@ function quantizedSize(
   return { quantized: sum(sizes), quantizedBytes: sum(kept), tileBytes: tile };
 }
 
-function adapterSize(
+function adapterSize(architecture: Architecture, config: BaseConfig, options: EstimateConfig): Pick<StepShape, 'adapter' | 'magnitudes'> {
+  const { matrices, magnitudes } = adapterShapes(architecture, config, options);
+  return { adapter: sum(matrices.map(size)), magnitudes: sum(magnitudes.map(size)) };
+}
+
+/** Shapes of an adapter's matrices, the modules that it holds whole among them, and of its magnitudes; none without an adapter. */
+function adapterShapes(
   architecture: Architecture,
   config: BaseConfig,
   { loraRank, loraTargets, loraModulesToSave, loraEnsureWeightTying, loraDora }: EstimateConfig,
-): Pick<StepShape, 'adapter' | 'magnitudes'> {
-  if (loraRank === undefined) return { adapter: 0, magnitudes: 0 };
+): { matrices: (readonly number[])[]; magnitudes: (readonly number[])[] } {
+  if (loraRank === undefined) return { matrices: [], magnitudes: [] };
   const [targets, modulesToSave] = [adaptableTargets(loraTargets), wholeModules(loraModulesToSave)];
   const chosen = chosenModules(architecture, config, { targets, modulesToSave, ensureWeightTying: loraEnsureWeightTying });
   const { targets: modules, saved, tied } = chosen;
@@ -116,8 +127,19 @@ function adapterSize(
   // a tied head's are its embedding's
   const own = modules.filter(({ name }) => name !== tied?.head);
   const whole = saved.filter(({ name }) => name !== tied?.head).flatMap(({ weights }) => weights);
+  const low = own.flatMap(({ inputs, outputs }) => [
+    [loraRank, inputs],
+    [outputs, loraRank],
+  ]);
   return {
-    adapter: sum(own.map(({ inputs, outputs }) => loraRank * (inputs + outputs))) + sum(whole.map((name) => size(shapes[name]))),
-    magnitudes: loraDora ? sum(modules.map(({ outputs }) => outputs)) : 0,
+    matrices: [...low, ...whole.map((name) => shapes[name])],
+    magnitudes: loraDora ? modules.map(({ outputs }) => [outputs]) : [],
   };
+}
+
+/** The shapes of all that a run trains. @throws UserError as `stepShape` */
+export function trainedShapes(architecture: Architecture, config: BaseConfig, options: EstimateConfig): (readonly number[])[] {
+  if (options.loraRank === undefined) return Object.values(architecture.weightShapes(config));
+  const { matrices, magnitudes } = adapterShapes(architecture, config, options);
+  return [...matrices, ...magnitudes];
 }

@@ -1,3 +1,4 @@
+import { rowsAtOnce } from '../engine/ops/tokenLogProbs';
 import type { EstimateConfig } from './estimateConfig';
 import { stateKinds } from './optimizer';
 import type { StepMemory } from './stepMemory';
@@ -5,27 +6,34 @@ import type { StepShape } from './stepShape';
 
 /** What a device does. */
 export interface Throughput {
-  /** Floating-point operations a second of the layers' matrix products, and of the output head's. */
-  layerFlops: number;
-  headFlops: number;
+  /** Floating-point operations a second of matrix products. */
+  flops: number;
   /** Bytes a second that are read or written. */
   bandwidth: number;
 }
 
 /** What an update does, all batches of the accumulation together. */
 export interface StepWork {
+  /** Floating-point operations of the layers' matrix products, attention's among them, and of the output head's. */
   layerFlops: number;
   headFlops: number;
   /** Bytes moved beside the matrix products. */
   bytes: number;
-  /** Calls of operations. */
-  calls: number;
 }
 
-/** Seconds that a call of an operation takes beside its work: docs/LOG.md. */
-const CALL_SECONDS = 5e-6;
-/** Calls of a layer, forward and backward. */
-const LAYER_CALLS = 100;
+/** Seconds of a step's parts, as `measureStep` finds them. */
+export interface StepParts {
+  /** Forward and backward pass of a batch: of all blocks, of what grows with the vocabulary (embedding, head), and of what is left. */
+  blocks: number;
+  vocabulary: number;
+  rest: number;
+  /** Clipping and the optimizer. */
+  update: number;
+  /** With accumulation: the sum of gradients with a first batch's in it, and another batch's addition to it. */
+  firstSum: number;
+  nextSum: number;
+}
+
 /** Times that a kept activation, or its gradient, is read or written. */
 const ACTIVATION_PASSES = 5;
 /** Bytes read and written to turn a number in 4 bits into a float: its codes, their values, the product with its block's magnitude. */
@@ -35,18 +43,18 @@ const LOGIT_PASSES = 6;
 
 /**
  * Work of a training step with the reference's log-probabilities known. A matrix product counts 2 operations a weight and row forward, and as
- * many for each gradient: of its input, and of its weight where that is trained.
+ * many for each gradient: of its input, and of its weight where that is trained. Attention makes two products forward and five backward, since
+ * it computes its probabilities again.
  */
 export function stepWork(shape: StepShape, memory: StepMemory, options: EstimateConfig): StepWork {
   const { rows, layers, queryWidth, seen, trained, targets, headWeights } = shape;
   const bytes = options.precision === 'bf16' ? 2 : 4;
-  const isAdapted = options.loraRank !== undefined;
-  const passes = isAdapted ? 2 : 3;
+  const passes = options.loraRank === undefined ? 3 : 2;
   const forwards = options.recompute === 'blocks' ? 1 : 0;
-  const attention = 4 * seen * queryWidth * layers;
-  const layerFlops = 2 * rows * ((passes + forwards) * shape.layerMatrices + (3 + forwards) * shape.adapter) + (3 + forwards) * attention;
+  const attention = 2 * seen * queryWidth * layers * (2 + 5 + 2 * forwards);
+  const layerFlops = 2 * rows * ((passes + forwards) * shape.layerMatrices + (3 + forwards) * shape.adapter) + attention;
   // several chunks of logits are computed again
-  const again = memory.logits < targets * shape.vocabulary * (4 + bytes) ? 1 : 0;
+  const again = targets > rowsAtOnce(shape.vocabulary) ? 1 : 0;
   const headFlops = 2 * targets * headWeights * (passes + again);
   const activations = memory.activations * ACTIVATION_PASSES + 4 * targets * shape.vocabulary * LOGIT_PASSES;
   const unpacked = shape.quantized * QUANTIZED_BYTES * (2 + forwards);
@@ -58,12 +66,16 @@ export function stepWork(shape: StepShape, memory: StepMemory, options: Estimate
     layerFlops: batches * layerFlops,
     headFlops: batches * headFlops,
     bytes: batches * (activations + unpacked + bytes * trained) + update + accumulation,
-    calls: batches * layers * LAYER_CALLS * (1 + forwards / 3),
   };
 }
 
-/** Seconds of an update. */
-export function stepSeconds(work: StepWork, throughput: Throughput): number {
-  const products = work.layerFlops / throughput.layerFlops + work.headFlops / throughput.headFlops;
-  return products + work.bytes / throughput.bandwidth + work.calls * CALL_SECONDS;
+/** Seconds of an update on a device of this throughput, were it never kept waiting. */
+export function secondsAt({ layerFlops, headFlops, bytes }: StepWork, { flops, bandwidth }: Throughput): number {
+  return (layerFlops + headFlops) / flops + bytes / bandwidth;
+}
+
+/** Seconds of an update whose parts were measured. */
+export function stepSeconds({ blocks, vocabulary, rest, update, firstSum, nextSum }: StepParts, batches: number): number {
+  const sums = batches > 1 ? firstSum + (batches - 1) * nextSum : 0;
+  return batches * (blocks + vocabulary + rest) + sums + update;
 }

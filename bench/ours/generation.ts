@@ -21,7 +21,6 @@ async function main(): Promise<void> {
       maxNewTokens: options.tokens,
       temperature: 0.9,
       topP: 0.8,
-      batchSize: options.prompts * options.samples,
       stopIds: [],
       seed: place,
       streamKey: (prompt, sample) => [prompt, sample],

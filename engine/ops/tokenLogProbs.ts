@@ -9,6 +9,8 @@ export interface HeadOptions {
   softcap?: number;
   /** Factor on the logits, above 0 (cohere's logit_scale). */
   scale?: number;
+  /** Factor on the logits as they then are. */
+  sharpness?: number;
 }
 
 /** Next-token logits. @param hidden [N, D]  @param head [V, D]  @returns [N, V] */
@@ -16,6 +18,7 @@ export function logits(hidden: tf.Tensor2D, head: tf.Tensor2D, options: HeadOpti
   let result = linear(hidden, head);
   if (options.scale !== undefined && options.scale !== 1) result = tf.mul(result, options.scale);
   if (options.softcap) result = tf.mul(tf.tanh(tf.div(result, options.softcap)), options.softcap);
+  if (options.sharpness !== undefined) result = tf.mul(result, options.sharpness);
   return result;
 }
 
@@ -28,6 +31,9 @@ export const selectedLogProbs = fused('selectedLogProbs', (values: tf.Tensor2D, 
 
 /** Logits held at once: 2^27 of them, half a gigabyte in float32. More rows than that go chunk by chunk. */
 export const LOGITS_AT_ONCE = 2 ** 27;
+
+/** Rows whose logits are held at once. */
+export const rowsAtOnce = (vocabulary: number): number => Math.max(1, Math.floor(LOGITS_AT_ONCE / vocabulary));
 
 /** As `tokenLogProbs`, chunk size given; the fused operation behind it. */
 export const chunkedLogProbs = fused(
@@ -65,7 +71,7 @@ export function tokenLogProbs(
   head: tf.Tensor2D,
   targets: tf.Tensor1D,
   options: HeadOptions = {},
-  chunkRows = Math.max(1, Math.floor(LOGITS_AT_ONCE / head.shape[0])),
+  chunkRows = rowsAtOnce(head.shape[0]),
 ): tf.Tensor1D {
   // what is patched onto the head is found by the tensor: no chunk may be given another for it
   if (patchOf(head)?.linear) return inChunks(hidden, targets, chunkRows, (h, t) => selectedLogProbs(logits(h, head, options), t));

@@ -33,6 +33,7 @@
 
 #include "cudaDriver.h"
 #include "headLogProbs.h"
+#include "heapAllocator.h"
 #include "nucleusSampling.h"
 #include "onePassUpdate.h"
 #include "packedAttention.h"
@@ -840,6 +841,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   at::GradMode::set_enabled(false);
 #ifdef __GLIBC__
   // Large tensors come and go every step: kept in the heap, they are not handed back to the system and faulted in again page by page.
+  c10::SetCPUAllocator(new heap::Allocator(), 1);
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);
 #endif

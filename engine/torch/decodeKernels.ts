@@ -1,7 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { AttentionOptions } from '../ops/attention';
 import { type Prefix, type RowGroups, type Suffix, sharedPrefixAttention } from '../ops/sharedPrefixAttention';
-import { type SamplingOptions, nucleusTokens } from '../ops/sampling';
+import type { SamplingOptions } from '../ops/nucleusSearch';
+import { nucleusTokens } from '../ops/sampling';
 import type { TorchBackend } from './backend';
 import { type Slot, aten, atenMany, describe, scalarType, scoped, torch, typeOf } from './binding';
 

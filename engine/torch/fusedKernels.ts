@@ -155,6 +155,8 @@ export function fusedKernels(backend: TorchBackend) {
         return bias ? op.addmm(slot(bias), input, slot(weight)) : op.mm(input, slot(weight));
       }),
 
+    withoutGradient: (f: () => tf.Tensor1D): tf.Tensor1D => withoutRecording(f),
+
     mergedNorms: (weight: tf.Tensor, a: tf.Tensor, b: tf.Tensor, scale: number, inputFirst: boolean): tf.Tensor1D =>
       backend.tensor<tf.Tensor1D>(
         withoutRecording(() =>

@@ -60,7 +60,7 @@ export function headKernel(backend: TorchBackend) {
     ): tf.Tensor1D => {
       const mode = gradientMode();
       if (options.softcap || mode === 'autograd') return chunkedLogProbs.plain(hidden, head, targets, options, chunkRows);
-      const scale = options.scale ?? 1;
+      const scale = (options.scale ?? 1) * (options.sharpness ?? 1);
       const rows = hidden.shape[0];
       const starts = Array.from({ length: Math.max(1, Math.ceil(rows / chunkRows)) }, (_, i) => i * chunkRows);
       const input = ((): Slot => {

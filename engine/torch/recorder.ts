@@ -128,7 +128,12 @@ export function recomputed<I extends tf.Tensor[], O extends tf.Tensor>(backend: 
   return addSegment(backend, inputs, value, backward, () => kept.forEach(({ slot }) => freeSlot(slot))) as O;
 }
 
-/** Goes through the segments from the last to the first, after libtorch's backward from the loss. */
+function free({ inputs, result, release }: Segment): void {
+  [...inputs, result].forEach(freeSlot);
+  release();
+}
+
+/** Goes through the segments from the last to the first, after libtorch's backward from the loss, and frees them. */
 function backwardThroughSegments(segments: Segment[]): void {
   let roots: Slot[] = [];
   let gradients: Slot[] = [];
@@ -138,20 +143,23 @@ function backwardThroughSegments(segments: Segment[]): void {
     [...roots, ...gradients].forEach(freeSlot);
     [roots, gradients, newest] = [[], [], -1];
   };
-  for (let s = segments.length - 1; s >= 0; s--) {
-    const segment = segments[s];
+  for (let segment = segments.at(-1); segment; segment = segments.at(-1)) {
     // an input made after this result may depend on it, or be it: its gradient must arrive first
     if (newest >= segment.resultId) flush(true);
     const gradient = torch().takeGrad(segment.result);
-    if (gradient < 0) continue;
-    segment.backward(gradient as Slot).forEach((grad, i) => {
-      if (grad === null) return;
-      if (!torch().needsGrad(segment.inputs[i])) return freeSlot(grad);
-      roots.push(torch().alias(segment.inputs[i]));
-      gradients.push(grad);
-      newest = Math.max(newest, segment.newestInput);
-    });
-    freeSlot(gradient as Slot);
+    if (gradient >= 0) {
+      const { inputs, newestInput } = segment;
+      segment.backward(gradient as Slot).forEach((grad, i) => {
+        if (grad === null) return;
+        if (!torch().needsGrad(inputs[i])) return freeSlot(grad);
+        roots.push(torch().alias(inputs[i]));
+        gradients.push(grad);
+        newest = Math.max(newest, newestInput);
+      });
+      freeSlot(gradient as Slot);
+    }
+    // what it saved makes room for the gradients further back
+    free(segments.pop()!);
   }
   flush(false);
 }
@@ -196,10 +204,8 @@ export function valueAndGrads(backend: TorchBackend, f: () => LossOutput, weight
   } finally {
     recording = undefined;
     addon.requiresGrad(slots, false);
-    for (const segment of current.segments) {
-      [...segment.inputs, segment.result].forEach(freeSlot);
-      segment.release();
-    }
+    // there are some left only where f or the backward pass threw
+    current.segments.forEach(free);
     for (const { table, ids, rows } of current.rowGradients) [table, ids, rows].forEach(freeSlot);
   }
 }

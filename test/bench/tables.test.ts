@@ -1,5 +1,5 @@
 import type { MeasuredComparison } from '../../bench/measure';
-import { comparisonTable, profileTables, rooflineTable } from '../../bench/tables';
+import { comparisonTable, estimatesTable, profileTables, rooflineTable } from '../../bench/tables';
 
 const step: MeasuredComparison = {
   title: 'a step',
@@ -50,4 +50,11 @@ test('a profile names layers and kernels with their shares', () => {
   expect(profileTables({ title: 'one', ours: { label: 'ours', missing: 'no compiler' }, peers: [] })).toBe(
     'Not measured: one: no compiler.',
   );
+});
+
+test('estimates: the least time of each, the largest memory, and their ratios', () => {
+  const printed = (times_ms: number[], figures: Record<string, number>) => ({ times_ms, versions: {}, ...figures });
+  const estimates = [printed([110], { peak: 2e8 }), printed([99], { peak: 2e8 })];
+  const steps = [printed([130, 100], { growth: 1.9e8 }), printed([105], { growth: 2.5e8 })];
+  expect(estimatesTable([{ title: 'x', estimates, steps }])).toContain('| x | 99.0 | 100 | 0.99 | 200 | 250 | 0.80 |');
 });

@@ -25,7 +25,19 @@ beforeAll(async () => {
       kind: 'dataset',
       name: 'o/script',
       revisions: { main: commit, 'refs/convert/parquet': converted },
-      files: { [commit]: { 'script.py': Buffer.from('1') }, [converted]: { 'default/test/0000.parquet': zstd } },
+      files: {
+        [commit]: { 'script.py': Buffer.from('1') },
+        [converted]: { 'default/test/0000.parquet': zstd, 'default/partial-train/0000.parquet': snappy, 'default/test/index.duckdb': zstd },
+      },
+      lfs: ['default/test/0000.parquet', 'default/partial-train/0000.parquet'],
+    },
+    { kind: 'dataset', name: 'o/archive', revisions: { main: commit }, files: { [commit]: { 'rows.zip': Buffer.from('1') } } },
+    {
+      kind: 'dataset',
+      name: 'o/gated',
+      revisions: { main: commit },
+      files: { [commit]: { 'train.parquet': zstd } },
+      gatedFor: 'hf_right',
     },
   ]);
   process.env.HF_ENDPOINT = server.endpoint;
@@ -40,7 +52,22 @@ test('a split on the hub: all its files in order, whatever their compression', a
 });
 
 test("a dataset without data files is read from the hub's Parquet copy", async () => {
-  expect((await readPairs('o/script:test')).pairs).toEqual([3, 4].map(row));
+  expect(await readPairs('o/script:test')).toEqual({ pairs: [3, 4].map(row), notes: [] });
+  expect(await readPairs('o/script')).toEqual({
+    pairs: [0, 1, 2].map(row),
+    notes: ["the hub's Parquet copy of o/script holds only the beginning of train"],
+  });
+});
+
+test('no data files and no copy of them, or none of that revision; a gated dataset: one line each', async () => {
+  const nothing = 'holds no data files in Parquet, JSON, CSV or TSV';
+  await expect(readPairs('o/archive')).rejects.toThrow(`o/archive ${nothing}, and the hub has made no Parquet copy of it`);
+  await expect(readPairs(`o/script@${commit}:test`)).rejects.toThrow(
+    `o/script@${commit} ${nothing}, and the hub's Parquet copy is of main alone: leave @${commit} out for that`,
+  );
+  await expect(readPairs('o/gated')).rejects.toThrow(
+    `dataset o/gated is gated: accept its terms at ${server.endpoint}/datasets/o/gated, and set HF_TOKEN`,
+  );
 });
 
 test('Parquet and JSON on the disk; what is wrong in them', async () => {

@@ -5,6 +5,20 @@ const MEGABYTE = 2 ** 20;
 
 beforeAll(() => startEngine({ engine: 'torch', device: 'cpu', precision: 'float32' }));
 
+test('a tensor takes the room that one of its size left', () => {
+  const pins: tf.Tensor[] = [];
+  const turn = (): void => {
+    tf.dispose(tf.ones([40, MEGABYTE / 4]));
+    // right after what was freed
+    pins.push(tf.ones([1000]));
+  };
+  turn();
+  const before = process.memoryUsage().rss;
+  for (let i = 0; i < 20; i++) turn();
+  expect((process.memoryUsage().rss - before) / MEGABYTE).toBeLessThan(100);
+  tf.dispose(pins);
+});
+
 test('batches of ever other sizes do not pile up holes in the heap', () => {
   const pins: tf.Tensor[] = [];
   const before = process.memoryUsage().rss;

@@ -12,13 +12,16 @@ import { createAdapter } from '../../models/adapters/createAdapter';
 import { disposeModel, loadModel } from '../../models/loadModel';
 import { readConfig, readConfigFile } from '../../models/readConfig';
 import { completionLogProbs } from '../../models/packedForward';
+import type { BaseConfig } from '../../models/types';
 import { estimateConfigKeys, resolveEstimateConfig } from '../../trainer/estimateConfig';
 import { loraOptions } from '../../trainer/loraOptions';
+import { measureStep, timedModels } from '../../trainer/measureStep';
 import { createOptimizer } from '../../trainer/optimizer';
 import { resolveRunConfig, runConfigKeys } from '../../trainer/runConfig';
 import { stepMemory } from '../../trainer/stepMemory';
 import { stepShape } from '../../trainer/stepShape';
-import { stepSeconds, stepWork } from '../../trainer/stepTime';
+import { secondsAt, stepSeconds, stepWork } from '../../trainer/stepTime';
+import stepFlops from '../goldens/stepFlops.json';
 import { goldenModels } from '../models/goldens';
 import { startTestEngine } from '../models/testEngine';
 
@@ -170,7 +173,8 @@ test('accumulation: the sum in float32 beside the gradients, as often the work',
 test('recomputed blocks: less memory, one forward pass more', async () => {
   const [kept, again] = [await gpt2({}), await gpt2({ recompute: 'blocks' })];
   expect(again.memory.activations).toBeLessThan(kept.memory.activations / 2);
-  expect(again.work.layerFlops / kept.work.layerFlops).toBeCloseTo(4 / 3, 10);
+  const forward = 2 * kept.shape.rows * 3 * 12 * 144 + 4 * kept.shape.seen * 12 * 3;
+  expect(again.work.layerFlops - kept.work.layerFlops).toBe(forward);
   expect(again.work.headFlops).toBe(kept.work.headFlops);
 });
 
@@ -180,13 +184,73 @@ test('the operations of a step, by hand', async () => {
   expect(shape.layerMatrices).toBe(3 * 12 * 144);
   expect(shape.rows).toBe(4 * (10 + 7 + 7));
   expect(shape.seen).toBe(4 * ((17 * 18) / 2 + 7 * 10 + (7 * 8) / 2));
-  expect(work.layerFlops).toBe(3 * (2 * shape.rows * 3 * 12 * 144 + 4 * shape.seen * 12 * 3));
+  expect(work.layerFlops).toBe(3 * 2 * shape.rows * 3 * 12 * 144 + 7 * 2 * shape.seen * 12 * 3);
   expect(work.headFlops).toBe(3 * 2 * 64 * 40 * 12);
 });
 
-test('the time of a step: products, memory and calls', () => {
-  const work = { layerFlops: 4e9, headFlops: 1e9, bytes: 2e9, calls: 1000 };
-  expect(stepSeconds(work, { layerFlops: 2e9, headFlops: 1e9, bandwidth: 1e10 })).toBeCloseTo(2 + 1 + 0.2 + 0.005, 10);
+describe.each(Object.entries(stepFlops))("%s: PyTorch's own count of operations", (name, { rows, targets, cases }) => {
+  test.each(Object.entries(cases))('%s', async (which, counted) => {
+    const given = { lora: { loraRank: 2 }, recompute: { recompute: 'blocks' }, whole: {} }[which]!;
+    const { architecture, config } = await readConfig(join(goldenModels, name));
+    const options = resolveEstimateConfig({ model: name, batchSize: 1, promptTokens: rows - 14, completionTokens: 8, ...given });
+    const shape = stepShape(architecture, config, options);
+    expect(shape.rows).toBe(rows);
+    const { layerFlops, headFlops } = stepWork(shape, stepMemory(shape, options), options);
+    // the counter's attention sees every pair of positions, once forward and once backward
+    const seen = shape.seen / rows ** 2;
+    const attention = counted.attention * seen * (which === 'recompute' ? 9 / 7 : 1);
+    // nothing needs a gradient below the first layer's LoRA: its query, key and value, and their first matrices
+    const below = which === 'lora' ? 2 * rows * (name === 'gpt2' ? 12 * 36 + 2 * 12 : 12 * 48 + 3 * 2 * 12) : 0;
+    expect(layerFlops).toBeCloseTo(counted.products + below + attention, 6);
+    expect(headFlops / shape.targets).toBe(counted.head / targets);
+  });
+});
+
+describe('the models whose steps are timed', () => {
+  const config = { layers: 30, width: 576, vocabulary: 49152 } as BaseConfig;
+
+  test('few blocks and words, more blocks, more words', () => {
+    expect(timedModels(config, 3.5e6, 400)).toEqual({
+      small: { layers: 1, vocabulary: 1024 },
+      deep: { layers: 8, vocabulary: 1024 },
+      wide: { layers: 1, vocabulary: 32768 },
+    });
+  });
+
+  test('two blocks of a large model, and a smaller part of a wide vocabulary', () => {
+    const { deep, wide } = timedModels({ ...config, width: 8192 }, 1e9, 400);
+    expect([deep.layers, wide.vocabulary]).toEqual([2, 8192]);
+    expect(timedModels({ ...config, width: 4096 }, 1e9, 400).wide.vocabulary).toBe(16384);
+  });
+
+  test('a small model whole', () => {
+    const { small, deep, wide } = timedModels({ ...config, layers: 1, vocabulary: 500 }, 1e6, 400);
+    expect([small, deep, wide]).toEqual([small, small, { layers: 1, vocabulary: 500 }]);
+  });
+});
+
+test('the time of a step: its parts in every batch, the sums, the update', () => {
+  const parts = { blocks: 5, vocabulary: 3, rest: 1, update: 0.5, firstSum: 0.2, nextSum: 0.1 };
+  expect(stepSeconds(parts, 1)).toBe(9.5);
+  expect(stepSeconds(parts, 4)).toBeCloseTo(4 * 9 + 0.5 + 0.2 + 3 * 0.1, 10);
+  expect(secondsAt({ layerFlops: 4e9, headFlops: 1e9, bytes: 2e9 }, { flops: 2.5e9, bandwidth: 1e10 })).toBeCloseTo(2.2, 10);
+});
+
+test.each<Record<string, unknown>>([
+  { gradientAccumulationSteps: 3 },
+  { loraRank: 2, quantization: 'nf4', loraDora: true },
+  { recompute: 'blocks', optimizer: 'adamw' },
+])('the parts of a step, timed by a clock that each look moves on: %j', async (given) => {
+  const { architecture, config } = await readConfig(join(goldenModels, 'llama'));
+  const options = resolveEstimateConfig({ model: 'm', promptTokens: 10, completionTokens: 8, batchSize: 2, measure: true, ...given });
+  const before = tf.memory().numTensors;
+  let looks = 0;
+  // two looks a piece of work: each takes as long as its place in the first round, from small, deep, wide to the sums
+  const clock = (): number => (looks++ % 2 === 0 ? 0 : 1000 * [3, 5, 3, 7, 11, 13][((looks - 2) / 2) % 6]);
+  const parts = await measureStep(architecture, config, options, clock);
+  // two layers, of which one more took 2 seconds, and no more words than 40
+  expect(parts).toEqual({ blocks: 4, vocabulary: 0, rest: 1, update: 7, firstSum: 11, nextSum: 13 });
+  expect(tf.memory().numTensors).toBe(before);
 });
 
 test('options mean what they mean to dpo-train', () => {

@@ -29,6 +29,7 @@ export async function goldenRun(golden: GoldenCase, steps: number, other: Partia
     ...{
       discopopTau: golden.discopop_tau,
       ldAlpha: golden.ld_alpha,
+      useWeighting: golden.use_weighting,
       fDivergenceType: golden.f_divergence_type,
       fAlphaDivergenceCoef: golden.f_alpha_divergence_coef,
     },

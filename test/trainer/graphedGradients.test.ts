@@ -40,7 +40,7 @@ async function train({ recorder, loss = 'sigmoid', ldAlpha, accumulated = 1, cha
   // its attention goes by masks, whose shapes are the batch's alone
   const model = await loadModel(join(goldenModels, 'bloom'), { trainable: true });
   const config = await resolveRunConfig({ model: 'x', train: 'x', output: 'x', loss, ldAlpha, optimizer: 'sgd', momentum: 0.9 });
-  const reference = await pairLogProbs(model, pairs, 4, silent, '', ldAlpha);
+  const reference = await pairLogProbs(model, pairs, 4, silent, '', { tailWeight: ldAlpha });
   const optimizer = await createOptimizer(config, model.weights);
   const source = { config, model, reference, loss: lossByName(loss) };
   const said: string[] = [];

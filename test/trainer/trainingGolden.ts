@@ -23,6 +23,7 @@ export interface GoldenCase {
   loss_weights?: number[];
   discopop_tau?: number;
   ld_alpha?: number;
+  use_weighting?: boolean;
   f_divergence_type?: string;
   f_alpha_divergence_coef?: number;
   label_smoothing?: number;

@@ -7,16 +7,18 @@ import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { UserError } from '../errors';
 import { fileError } from '../files';
-import { HubUnreachable, networkReason, type HubFile } from './hubClient';
+import { HubUnreachable, networkReason, refusalOf, type HubFile, type HubRefusal } from './hubClient';
 
 /** Attempts in a row that bring no byte before a download is given up. */
 const FRUITLESS_ATTEMPTS = 5;
 
 export interface DownloadOptions {
   token?: string;
+  /** What a refusal of the hub's own means; of another host's (where large files are) only the status is known. */
+  refused?: (answer: HubRefusal) => UserError;
   /** Told of every piece: bytes of the file that are there. */
   onBytes?: (there: number) => void;
-  /** Milliseconds before the second attempt, doubled for each further one. */
+  /** Milliseconds before the second attempt, doubled for each further one; more where the hub says how long it will refuse. */
   patience?: number;
 }
 
@@ -40,10 +42,12 @@ export async function downloadFile(url: string, target: string, file: HubFile, o
     const trouble = await attempt(url, partial, there, file, options);
     there = await sizeOf(partial);
     if (trouble === undefined) break;
+    const { why, wait = 0 } = trouble;
     fruitless = there > before ? 0 : fruitless + 1;
     if (fruitless >= FRUITLESS_ATTEMPTS)
-      throw new HubUnreachable(`cannot download ${file.path}: ${trouble}; what has arrived is kept: run the command again to go on`);
-    if (fruitless > 0) await new Promise((resolve) => setTimeout(resolve, (options.patience ?? 1000) * 2 ** (fruitless - 1)));
+      throw new HubUnreachable(`cannot download ${file.path}: ${why}; what has arrived is kept: run the command again to go on`);
+    const patience = fruitless > 0 ? (options.patience ?? 1000) * 2 ** (fruitless - 1) : 0;
+    if (Math.max(patience, wait) > 0) await new Promise((resolve) => setTimeout(resolve, Math.max(patience, wait)));
   }
   const found = await checksum(partial, file);
   if (there !== file.size || found !== file.etag) {
@@ -56,14 +60,20 @@ export async function downloadFile(url: string, target: string, file: HubFile, o
   });
 }
 
-/** One request for what is missing. @returns why it ended early; undefined where it brought all it promised */
+/** Why a request ended early, and the milliseconds for which the next would end the same way. */
+interface Trouble {
+  why: string;
+  wait?: number;
+}
+
+/** One request for what is missing. @returns undefined where it brought all it promised */
 async function attempt(
   url: string,
   partial: string,
   there: number,
   file: HubFile,
-  { token, onBytes }: DownloadOptions,
-): Promise<string | undefined> {
+  { token, refused, onBytes }: DownloadOptions,
+): Promise<Trouble | undefined> {
   const headers = {
     // a compressed answer would make ranges mean other bytes
     'Accept-Encoding': 'identity',
@@ -74,15 +84,18 @@ async function attempt(
   try {
     response = await fetch(url, { headers });
   } catch (error) {
-    return networkReason(error);
+    return { why: networkReason(error) };
   }
-  if (response.status >= 500 || response.status === 429) return `status ${response.status}`;
+  if (response.status >= 500 || response.status === 429) return { why: `status ${response.status}`, ...limitOf(response) };
   if (response.status === 416) {
     await remove(partial);
-    return 'the server knows no such range';
+    return { why: 'the server knows no such range' };
   }
-  if (!response.ok || !response.body)
-    throw new UserError(`cannot download ${file.path} from ${new URL(url).origin}: status ${response.status}`);
+  if (!response.ok || !response.body) {
+    const [asked, answered] = [url, response.url || url].map((address) => new URL(address).origin);
+    if (refused && !response.ok && asked === answered) throw refused(refusalOf(response));
+    throw new UserError(`cannot download ${file.path} from ${answered}: status ${response.status}`);
+  }
   // a server that ignores the range sends the file from its start
   const goesOn = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${there}-`) === true;
   let arrived = goesOn ? there : 0;
@@ -99,9 +112,18 @@ async function attempt(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall === 'write' || (error as NodeJS.ErrnoException).path !== undefined)
       throw fileError(error, 'write', partial);
-    return networkReason(error);
+    return { why: networkReason(error) };
   }
-  return arrived < file.size ? `the connection ended after ${arrived} of ${file.size} bytes` : undefined;
+  return arrived < file.size ? { why: `the connection ended after ${arrived} of ${file.size} bytes` } : undefined;
+}
+
+/** The hub counts requests by windows of five minutes. */
+const LONGEST_WAIT = 300;
+
+/** How long a busy server asks to be left alone: `RateLimit: "resolvers";r=0;t=55` (seconds), or Retry-After. */
+function limitOf({ headers }: Response): { wait?: number } {
+  const seconds = Number(/\br=0;\s*t=(\d+)/.exec(headers.get('ratelimit') ?? '')?.[1] ?? headers.get('retry-after') ?? NaN);
+  return seconds > 0 ? { wait: 1000 * Math.min(seconds, LONGEST_WAIT) } : {};
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -27,6 +27,16 @@ export interface HubFile {
   hash: 'sha256' | 'git-sha1';
 }
 
+/** What the hub says where it refuses: its code is in X-Error-Code, its words in X-Error-Message. */
+export interface HubRefusal {
+  status: number;
+  code?: string;
+  message?: string;
+}
+
+/** A repository has no such revision. */
+export class NoSuchRevision extends UserError {}
+
 /** The hub could not be asked at all: no network, a time-out, a server in trouble. What is in the cache may still do. */
 export class HubUnreachable extends UserError {}
 
@@ -53,21 +63,21 @@ function storedToken(path: string): string {
 /** The commit that a revision stands for. @throws UserError where there is none; HubUnreachable */
 export async function commitOf(repo: HubRepo, settings: HubSettings): Promise<string> {
   const hub = await import('@huggingface/hub');
-  const params = { name: repo.name, revision: repo.revision, additionalFields: ['sha' as const], ...protocol(settings) };
-  const { sha } = await asked(repo, settings, async () =>
+  const { sha } = await asked(repo, settings, async (protocol) => {
+    const params = { name: repo.name, revision: repo.revision, additionalFields: ['sha' as const], ...protocol };
     // one call each: the two functions' parameter types differ
-    repo.kind === 'model' ? await hub.modelInfo(params) : await hub.datasetInfo(params),
-  );
+    return repo.kind === 'model' ? await hub.modelInfo(params) : await hub.datasetInfo(params);
+  });
   return sha;
 }
 
 /** Every file of a repository at a commit. @throws UserError; HubUnreachable */
 export async function filesOf(repo: HubRepo, commit: string, settings: HubSettings): Promise<HubFile[]> {
   const { listFiles } = await import('@huggingface/hub');
-  return asked(repo, settings, async () => {
+  return asked(repo, settings, async (protocol) => {
     const files: HubFile[] = [];
     const designation = { type: repo.kind, name: repo.name };
-    for await (const entry of listFiles({ repo: designation, revision: commit, recursive: true, ...protocol(settings) }))
+    for await (const entry of listFiles({ repo: designation, revision: commit, recursive: true, ...protocol }))
       if (entry.type === 'file') files.push(hubFile(entry));
     return files;
   });
@@ -86,24 +96,38 @@ export function fileUrl(repo: HubRepo, commit: string, path: string, { endpoint 
   return `${endpoint}/${folder}${repo.name}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`;
 }
 
-function protocol({ endpoint, token }: HubSettings): { hubUrl: string; accessToken?: string; fetch: typeof fetch } {
-  // an answer that never comes must not hold the run for ever
-  const patient: typeof fetch = (url, init) => fetch(url, { ...init, signal: AbortSignal.timeout(60_000) });
-  return { hubUrl: endpoint, fetch: patient, ...(token !== undefined && { accessToken: token }) };
+interface Protocol {
+  hubUrl: string;
+  accessToken?: string;
+  fetch: typeof fetch;
+}
+
+/** What an answer says of its refusal. */
+export function refusalOf({ status, headers }: Response): HubRefusal {
+  const [code, message] = [headers.get('x-error-code'), headers.get('x-error-message')];
+  return { status, ...(code && { code }), ...(message && { message }) };
 }
 
 /** Asks the hub; its answers of refusal become one line that says what to do. */
-async function asked<T>(repo: HubRepo, settings: HubSettings, ask: () => Promise<T>): Promise<T> {
+async function asked<T>(repo: HubRepo, settings: HubSettings, ask: (protocol: Protocol) => Promise<T>): Promise<T> {
+  let refused: HubRefusal | undefined;
+  const noting: typeof fetch = async (url, init) => {
+    // an answer that never comes must not hold the run for ever
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(60_000) });
+    refused = response.ok ? undefined : refusalOf(response);
+    return response;
+  };
+  const { endpoint, token } = settings;
   try {
-    return await ask();
+    return await ask({ hubUrl: endpoint, fetch: noting, ...(token !== undefined && { accessToken: token }) });
   } catch (error) {
     if (error instanceof UserError) throw error;
     const { statusCode, message } = error as HubApiError;
     if (error instanceof TypeError && message.startsWith('Your access token'))
       throw new UserError(`HF_TOKEN (or the stored token) is no token of the hub: they begin with hf_`);
     if (statusCode === undefined || statusCode >= 500 || statusCode === 429)
-      throw new HubUnreachable(`${settings.endpoint} cannot be reached for ${repoText(repo)}: ${networkReason(error)}`);
-    throw refusal(repo, settings, statusCode, message);
+      throw new HubUnreachable(`${endpoint} cannot be reached for ${repoText(repo)}: ${networkReason(error)}`);
+    throw refusal(repo, settings, { status: statusCode, message, ...refused });
   }
 }
 
@@ -114,14 +138,22 @@ export function networkReason(error: unknown): string {
   return cause?.code ?? cause?.message ?? message;
 }
 
-function refusal(repo: HubRepo, settings: HubSettings, status: number, message: string): UserError {
+/** The hub's refusal in one line that says what to do. @param path the file that was asked for, if it was one */
+export function refusal(repo: HubRepo, { endpoint, token: given }: HubSettings, answer: HubRefusal, path?: string): UserError {
+  const { status, code, message = '' } = answer;
   const what = `${repo.kind} ${repo.name}`;
   const local = repo.kind === 'model' ? 'there is no such folder here' : 'there is no such file here';
-  const token = settings.token === undefined ? 'set HF_TOKEN' : 'the token given does not open it';
-  if (status === 404 && /^(invalid rev|revision not found)/i.test(message))
-    return new UserError(`${what} on ${settings.endpoint} has no revision "${repo.revision}"`);
-  if (status === 403) return new UserError(`${what} is gated: accept its terms at ${settings.endpoint}/${repo.name}, and ${token}`);
+  const token = given === undefined ? 'set HF_TOKEN' : 'the token given does not open it';
+  if (code === 'RevisionNotFound' || (status === 404 && /^(invalid rev|revision not found)/i.test(message)))
+    return new NoSuchRevision(`${what} on ${endpoint} has no revision "${repo.revision}"`);
+  if (code === 'EntryNotFound') return new UserError(`${what} on ${endpoint} has no file ${path ?? 'of that name'} any more`);
+  if (code === 'GatedRepo' || (status === 403 && message === ''))
+    return new UserError(
+      `${what} is gated: accept its terms at ${endpoint}/${repo.kind === 'model' ? '' : 'datasets/'}${repo.name}, and ${token}`,
+    );
+  if (status === 401 && given !== undefined && /^invalid credentials/i.test(message))
+    return new UserError(`${endpoint} does not accept HF_TOKEN (or the stored token): it may have expired; give another, or none`);
   if (status === 401 || status === 404)
-    return new UserError(`${repo.name}: ${local}, and no ${repo.kind} of that name on ${settings.endpoint} (if it is private: ${token})`);
-  return new UserError(`${settings.endpoint} refused ${what}: ${message}`);
+    return new UserError(`${repo.name}: ${local}, and no ${repo.kind} of that name on ${endpoint} (if it is private: ${token})`);
+  return new UserError(`${endpoint} refused ${what}: ${message || `status ${status}`}`);
 }

@@ -5,7 +5,17 @@ import { UserError } from '../errors';
 import { fileError, writeAtomic } from '../files';
 import type { Progress } from '../progress';
 import { downloadFile } from './downloadFile';
-import { commitOf, filesOf, fileUrl, hubSettings, HubUnreachable, type HubFile, type HubSettings } from './hubClient';
+import {
+  commitOf,
+  filesOf,
+  fileUrl,
+  hubSettings,
+  HubUnreachable,
+  refusal,
+  type HubRefusal,
+  type HubFile,
+  type HubSettings,
+} from './hubClient';
 import { repoText, type HubRepo } from './hubReference';
 
 /** What of a repository is wanted, by path. @throws UserError where what is needed is not there */
@@ -82,7 +92,9 @@ async function fetchFiles(
   for (const file of missing) {
     const target = blob(file);
     if (!existsSync(target)) {
-      const options = { ...settings, ...(patience !== undefined && { patience }), onBytes: (there: number) => report(file, there) };
+      const refused = (answer: HubRefusal): UserError => refusal(repo, settings, answer, file.path);
+      const onBytes = (there: number): void => report(file, there);
+      const options = { ...settings, ...(patience !== undefined && { patience }), refused, onBytes };
       await downloadFile(fileUrl(repo, commit, file.path, settings), target, file, options);
       before += file.size;
     }

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { listNucleus } from '../../../engine/ops/nucleus';
-import { eachNucleus, sampleTopP, type SamplingOptions } from '../../../engine/ops/sampling';
+import { eachNucleus, type SamplingOptions } from '../../../engine/ops/nucleusSearch';
+import { sampleTopP } from '../../../engine/ops/sampling';
 import { tfjsEngine } from '../../../engine/tfjsEngine';
 import { randomStream } from '../../../util/random';
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, writeFileSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { UserError } from '../../../util/errors';
 import type { HubSettings } from '../../../util/hub/hubClient';
 import type { HubRepo } from '../../../util/hub/hubReference';
 import { hubSnapshot } from '../../../util/hub/hubSnapshot';
@@ -22,6 +23,8 @@ const served: ServedRepo = {
   lfs: ['model.safetensors'],
 };
 const secret: ServedRepo = { ...served, name: 'some-body/secret', token: 'hf_right' };
+const gated: ServedRepo = { ...served, name: 'some-body/gated', gatedFor: 'hf_right' };
+const renamed: ServedRepo = { ...served, name: 'some-body/new-name', renamedFrom: 'old-body/old-name' };
 const repo: HubRepo = { kind: 'model', name: served.name, revision: 'main' };
 
 let server: Awaited<ReturnType<typeof hubServer>>;
@@ -33,7 +36,7 @@ const snapshot = (which: HubRepo = repo, more: Partial<HubSettings> = {}): Promi
 
 beforeEach(async () => {
   said = [];
-  server = await hubServer([served, secret]);
+  server = await hubServer([served, secret, gated, renamed]);
   settings = { endpoint: server.endpoint, offline: false, cacheFolder: mkdtempSync(join(tmpdir(), 'hub-cache-')) };
 });
 afterEach(() => server.close());
@@ -133,13 +136,13 @@ test('offline and unreachable: the cache answers, or one line says what is missi
 });
 
 test('private, missing, unknown revision, strange token: one line each', async () => {
-  const named = (name: string, revision = 'main'): HubRepo => ({ kind: 'model', name, revision });
+  const at = (revision: string): HubRepo => ({ ...repo, revision });
   await expect(snapshot(named('some-body/secret'))).rejects.toThrow(
     /^some-body\/secret: there is no such folder here, and no model of that name on http.* \(if it is private: set HF_TOKEN\)$/,
   );
   await expect(snapshot(named('some-body/secret'), { token: 'hf_wrong' })).rejects.toThrow(/the token given does not open it/);
   await expect(snapshot(named('some-body/secret'), { token: 'password' })).rejects.toThrow(/^HF_TOKEN .*: they begin with hf_$/);
-  await expect(snapshot(named(served.name, 'v9'))).rejects.toThrow(/^model some-body\/tiny\.model on http.* has no revision "v9"$/);
+  await expect(snapshot(at('v9'))).rejects.toThrow(/^model some-body\/tiny\.model on http.* has no revision "v9"$/);
   await snapshot(named('some-body/secret'), { token: 'hf_right' });
   expect(existsSync(join(settings.cacheFolder, 'models--some-body--secret', 'refs', 'main'))).toBe(true);
 });
@@ -149,4 +152,77 @@ test('a repository whose file names point outside is refused', async () => {
   await expect(snapshot({ ...repo, revision: 'v2.0' })).rejects.toThrow(
     /file named "\.\.\/\.\.\/outside", which points outside its folder/,
   );
+});
+
+const named = (name: string): HubRepo => ({ kind: 'model', name, revision: 'main' });
+
+test('small files come from the hub, large ones from its other host, which sees no token and is not spoken to in the Xet protocol', async () => {
+  const path = await snapshot(named('some-body/secret'), { token: 'hf_right' });
+  expect(readFileSync(join(path, 'model.safetensors')).equals(weights)).toBe(true);
+  expect(server.requests.filter((request) => !request.startsWith('/api/models/'))).toEqual([
+    `/some-body/secret/resolve/${first}/config.json`,
+    `/api/resolve-cache/models/some-body/secret/${first}/config.json`,
+    `/some-body/secret/resolve/${first}/empty.txt`,
+    `/api/resolve-cache/models/some-body/secret/${first}/empty.txt`,
+    `/some-body/secret/resolve/${first}/model.safetensors`,
+    `/cdn/model/some-body/secret/${first}/model.safetensors`,
+  ]);
+  expect(server.requests.filter((request) => request.includes('xet'))).toEqual([]);
+});
+
+test('a gated repository lists its files and refuses their content: one line says where its terms are', async () => {
+  const line = (end: string) => `model some-body/gated is gated: accept its terms at ${server.endpoint}/some-body/gated, and ${end}`;
+  await expect(snapshot(named('some-body/gated'))).rejects.toThrow(new UserError(line('set HF_TOKEN')));
+  await expect(snapshot(named('some-body/gated'), { token: 'hf_other' })).rejects.toThrow(
+    new UserError(line('the token given does not open it')),
+  );
+  await snapshot(named('some-body/gated'), { token: 'hf_right' });
+});
+
+test('an expired token, a disabled repository, a missing one with a token: one line each', async () => {
+  await expect(snapshot(repo, { token: 'hf_expired' })).rejects.toThrow(
+    new UserError(`${server.endpoint} does not accept HF_TOKEN (or the stored token): it may have expired; give another, or none`),
+  );
+  await expect(snapshot(named('no-body/nothing'), { token: 'hf_right' })).rejects.toThrow(
+    /^no-body\/nothing: there is no such folder here/,
+  );
+  server.faults.disabled = 'Access to this resource is disabled.';
+  await expect(snapshot()).rejects.toThrow(
+    new UserError(`${server.endpoint} refused model some-body/tiny.model: Access to this resource is disabled.`),
+  );
+});
+
+test('a repository that was renamed is found under its old name', async () => {
+  const path = await snapshot(named('old-body/old-name'));
+  expect(readFileSync(join(path, 'model.safetensors')).equals(weights)).toBe(true);
+  expect(path).toContain('models--old-body--old-name');
+});
+
+test('a server that counts requests is left alone for as long as it says', async () => {
+  const before = Date.now();
+  // from inside the choice on: the listing is there, the content is not
+  await hubSnapshot(repo, (paths) => ((server.faults.limited = 1), choose(paths)), {
+    ...{ progress: () => {}, say: () => {}, settings, patience: 1 },
+  });
+  expect(server.faults.limited).toBe(0);
+  expect(Date.now() - before).toBeGreaterThanOrEqual(1000);
+});
+
+test('a file that goes between listing and download, and a large one that the other host refuses, are named', async () => {
+  const going: ServedRepo = { ...served, name: 'some-body/going', files: { [first]: { ...files } } };
+  const other = await hubServer([going]);
+  settings = { ...settings, endpoint: other.endpoint };
+  const removing = (paths: readonly string[]) => {
+    delete going.files[first]['config.json'];
+    return choose(paths);
+  };
+  const options = { progress: () => {}, say: () => {}, settings, patience: 1 };
+  await expect(hubSnapshot(named('some-body/going'), removing, options)).rejects.toThrow(
+    new UserError(`model some-body/going on ${other.endpoint} has no file config.json any more`),
+  );
+  other.faults.unsigned = true;
+  await expect(hubSnapshot(named('some-body/going'), choose, options)).rejects.toThrow(
+    /^cannot download model\.safetensors from http:\/\/127\.0\.0\.1:\d+: status 403$/,
+  );
+  await other.close();
 });

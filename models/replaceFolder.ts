@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileError } from '../util/files';
+
+const unfinished = new Set<string>();
+
+/** Removes at once what is being made: for a command that is interrupted. */
+export function removeUnfinished(): void {
+  for (const folder of unfinished) rmSync(folder, { recursive: true, force: true });
+}
 
 /**
  * Makes a folder beside its place, then puts it there: it appears whole or not at all, and what it replaces is there until then.
@@ -12,6 +20,7 @@ export async function replaceFolder(output: string, replaces: boolean, write: (t
   const target = resolve(output);
   const beside = `${target}.${randomUUID().slice(0, 8)}`;
   const [temporary, old] = [`${beside}.tmp`, `${beside}.old`];
+  unfinished.add(temporary);
   try {
     await write(temporary);
     // moved, not removed: what cannot be removed would leave half of it, and no other
@@ -23,5 +32,7 @@ export async function replaceFolder(output: string, replaces: boolean, write: (t
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw fileError(error, 'write', output);
+  } finally {
+    unfinished.delete(temporary);
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { UserError } from '../util/errors';
-import { fileError } from '../util/files';
+import { badJson, fileError } from '../util/files';
 import { readFloats, readFully } from './fileValues';
 import { DTYPE_BYTES, floatsToBfloat16 } from './floats';
 import type { StoredTensor, TensorFile } from './tensorFile';
@@ -70,7 +70,7 @@ function parseHeader(headerText: string, dataStart: number, size: number, path: 
   try {
     header = JSON.parse(headerText);
   } catch (error) {
-    throw new UserError(`${path}: the safetensors header is not valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${path}: the safetensors header is ${badJson(error)}`);
   }
   if (!isRecord(header)) throw new UserError(`${path}: the safetensors header is not a JSON object`);
   const duplicate = duplicateKey(headerText);

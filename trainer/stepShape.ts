@@ -31,10 +31,9 @@ export interface StepShape {
   quantized: number;
   quantizedBytes: number;
   tileBytes: number;
-  /** Packed tokens of one batch, its attention's segments and their longest, and predicted tokens. */
+  /** Packed tokens of one batch, its attention's segments, and predicted tokens. */
   rows: number;
   segments: number;
-  longest: number;
   targets: number;
   /** Pairs of a query and a key that it sees. */
   seen: number;
@@ -82,7 +81,6 @@ export function stepShape(architecture: Architecture, config: BaseConfig, option
     ...quantizedSize(architecture, config, options),
     rows: batchSize * (prompt + 2 * own),
     segments: 2 * batchSize,
-    longest: prompt + own,
     targets: 2 * batchSize * completionTokens,
     seen: batchSize * (triangle(prompt + own) + own * prompt + triangle(own)),
   };

@@ -43,6 +43,7 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
   const rule = bestModelRule(config);
   let evaluations = rule && (start.evaluations ?? { count: 0, stale: 0 });
   let shown: Record<string, number> = {};
+  let evalLoss: Record<string, number> = {};
   let gradNorm = NaN;
   const spent = { pairs: 0, ms: 0 };
   /** Reads what the steps left on the device. @throws UserError for the first whose gradients were not finite; it changed nothing */
@@ -113,13 +114,14 @@ export async function train(run: TrainRun, start: TrainState): Promise<TrainStat
     }
     if (evaluates) {
       const figures = await run.evaluate!();
+      evalLoss = { 'eval loss': figures.eval_loss };
       if (evaluations && rule) evaluations = afterEvaluation(evaluations, step, figures[rule.metric], rule);
       run.log({ step, ...figures, ...bestFigures(evaluations) });
     }
     const isBest = config.loadBestModelAtEnd && evaluations?.best?.step === step;
     if (saves || isBest) await run.save(state());
     const pace = (spent.pairs * 1000) / spent.ms;
-    run.progress({ stage: 'training', done: step, total: plan.totalSteps, fields: { ...shown, 'pairs/s': pace } });
+    run.progress({ stage: 'training', done: step, total: plan.totalSteps, fields: { ...shown, ...evalLoss, 'pairs/s': pace } });
     // signals are heard between turns of the event loop alone
     await setImmediate();
   }

@@ -41,12 +41,17 @@ export async function readJson(path: string): Promise<unknown> {
   return parseJson(await readText(path), path);
 }
 
-/** Parses the JSON that a file holds. @throws UserError naming the file and what is wrong */
-export function parseJson(text: string, path: string): unknown {
+/** What is wrong with a JSON text, on one line: what JavaScript quotes of it may hold several. @param error what `JSON.parse` threw */
+export function badJson(error: unknown): string {
+  return `not valid JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`;
+}
+
+/** Parses JSON. @param place the file that holds it, and its line where there are several @throws UserError naming the place and what is wrong */
+export function parseJson(text: string, place: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UserError(`${path}: not valid JSON: ${(error as Error).message}`);
+    throw new UserError(`${place}: ${badJson(error)}`);
   }
 }
 

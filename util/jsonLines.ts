@@ -1,5 +1,5 @@
 import { UserError } from './errors';
-import { readText } from './files';
+import { parseJson, readText } from './files';
 
 /** One object of a JSONL file and the line (from 1) that it stands on. */
 export interface JsonLine {
@@ -16,12 +16,7 @@ export async function readJsonLines(path: string): Promise<JsonLine[]> {
   for (const [index, text] of (await readText(path)).split('\n').entries()) {
     if (text.trim() === '') continue;
     const line = index + 1;
-    let value: unknown;
-    try {
-      value = JSON.parse(text);
-    } catch (error) {
-      throw new UserError(`${path}:${line}: not valid JSON: ${(error as Error).message}`);
-    }
+    const value = parseJson(text, `${path}:${line}`);
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new UserError(`${path}:${line}: expected a JSON object, found ${Array.isArray(value) ? 'an array' : JSON.stringify(value)}`);
     result.push({ line, value: value as Record<string, unknown> });

@@ -7,7 +7,7 @@ import { patchOf } from './weightPatches';
 export interface HeadOptions {
   /** Soft cap on the logits (gemma2): cap * tanh(logit / cap). */
   softcap?: number;
-  /** Factor on the logits (cohere's logit_scale). */
+  /** Factor on the logits, above 0 (cohere's logit_scale). */
   scale?: number;
   /** Factor on the logits as they then are. */
   sharpness?: number;

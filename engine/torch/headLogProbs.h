@@ -17,31 +17,20 @@
 
 namespace head {
 
-constexpr int kLanes = 16;
 constexpr int64_t kAtOnce = 2048;
 
-/** log Σ exp(scale x), the largest value so far taken out of every piece. */
+/** log Σ exp(scale x), scale above 0, the largest value so far taken out of every piece. */
 DPO_CLONES static float logSum(const float* x, int64_t n, float scale) {
   float largest = -std::numeric_limits<float>::infinity(), sum = 0;
   for (int64_t start = 0; start < n; start += kAtOnce) {
     const float* piece = x + start;
     const int64_t count = std::min(kAtOnce, n - start);
-    float lanes[kLanes], most = largest;
-    std::fill(lanes, lanes + kLanes, scale * piece[0]);
-    int64_t i = 0;
-    for (; i + kLanes <= count; i += kLanes)
-      for (int l = 0; l < kLanes; l++) lanes[l] = lanes[l] > scale * piece[i + l] ? lanes[l] : scale * piece[i + l];
-    for (; i < count; i++) most = std::max(most, scale * piece[i]);
-    for (int l = 0; l < kLanes; l++) most = std::max(most, lanes[l]);
+    const float most = scale * rows::largest(piece, count);
     if (most > largest) {
       sum *= std::exp(largest - most);
       largest = most;
     }
-    std::fill(lanes, lanes + kLanes, 0.0f);
-    for (i = 0; i + kLanes <= count; i += kLanes)
-      for (int l = 0; l < kLanes; l++) lanes[l] += rows::exponential(scale * piece[i + l] - largest);
-    for (; i < count; i++) sum += rows::exponential(scale * piece[i] - largest);
-    for (int l = 0; l < kLanes; l++) sum += lanes[l];
+    sum += rows::sum(count, [=](int64_t i) DPO_INLINE { return rows::exponential(scale * piece[i] - largest); });
   }
   return largest + std::log(sum);
 }

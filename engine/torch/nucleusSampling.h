@@ -17,7 +17,6 @@
 
 namespace nucleus {
 
-constexpr int kLanes = 16;
 constexpr int kShift = 18;
 constexpr int kBuckets = (0x3f800000 >> kShift) + 2;
 
@@ -34,21 +33,11 @@ DPO_CLONES static bool softmax(const float* x, int64_t n, float temperature, flo
     p[i] = x[i] / temperature;
     wrong += !(p[i] <= std::numeric_limits<float>::max());
   }
-  float lanes[kLanes], largest = p[0], sum = 0;
-  std::fill(lanes, lanes + kLanes, p[0]);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int l = 0; l < kLanes; l++) lanes[l] = lanes[l] > p[i + l] ? lanes[l] : p[i + l];
-  for (; i < n; i++) largest = std::max(largest, p[i]);
-  for (int l = 0; l < kLanes; l++) largest = std::max(largest, lanes[l]);
-  if (wrong > 0 || !(largest >= std::numeric_limits<float>::lowest())) return false;
-  for (int64_t j = 0; j < n; j++) p[j] = rows::exponential(p[j] - largest);
-  std::fill(lanes, lanes + kLanes, 0.0f);
-  for (i = 0; i + kLanes <= n; i += kLanes)
-    for (int l = 0; l < kLanes; l++) lanes[l] += p[i + l];
-  for (; i < n; i++) sum += p[i];
-  for (int l = 0; l < kLanes; l++) sum += lanes[l];
-  for (int64_t j = 0; j < n; j++) p[j] /= sum;
+  const float most = rows::largest(p, n);
+  if (wrong > 0 || !(most >= std::numeric_limits<float>::lowest())) return false;
+  for (int64_t i = 0; i < n; i++) p[i] = rows::exponential(p[i] - most);
+  const float sum = rows::sum(n, [p](int64_t i) DPO_INLINE { return p[i]; });
+  for (int64_t i = 0; i < n; i++) p[i] /= sum;
   return true;
 }
 

@@ -18,6 +18,9 @@ extern "C" void sgemm_(const char*, const char*, const int*, const int*, const i
 #define DPO_CLONES
 #endif
 
+// on a lambda: part of the loop that calls it, and of its copies for other processors
+#define DPO_INLINE __attribute__((always_inline))
+
 namespace rows {
 
 inline bool available() { return sgemm_ != nullptr; }
@@ -46,6 +49,33 @@ __attribute__((always_inline)) inline float exponential(float x) {
   float power;
   std::memcpy(&power, &bits, sizeof power);
   return p * power;
+}
+
+// A row is gone through in lanes: a sum whose order the compiler may not change is otherwise one addition after the other.
+constexpr int kLanes = 16;
+
+/** The largest value; n is 1 at least. */
+__attribute__((always_inline)) inline float largest(const float* x, int64_t n) {
+  float lanes[kLanes], most = x[0];
+  std::fill(lanes, lanes + kLanes, x[0]);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int l = 0; l < kLanes; l++) lanes[l] = lanes[l] > x[i + l] ? lanes[l] : x[i + l];
+  for (; i < n; i++) most = std::max(most, x[i]);
+  for (int l = 0; l < kLanes; l++) most = std::max(most, lanes[l]);
+  return most;
+}
+
+/** Σ term(i). @param term of an index; DPO_INLINE */
+template <typename Term>
+__attribute__((always_inline)) inline float sum(int64_t n, const Term& term) {
+  float lanes[kLanes] = {}, total = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int l = 0; l < kLanes; l++) lanes[l] += term(i + l);
+  for (; i < n; i++) total += term(i);
+  for (int l = 0; l < kLanes; l++) total += lanes[l];
+  return total;
 }
 
 }  // namespace rows

@@ -22,25 +22,13 @@ namespace runs {
 using rows::exponential;
 using rows::multiply;
 
-constexpr int kLanes = 16;
-
 /** x[i] = exp(x[i] - the largest); returns the logarithm of the sum of exponentials, and one over the sum of the new values. */
 DPO_CLONES static float exponentials(float* x, int64_t n, float* inverse) {
-  float lanes[kLanes], largest = x[0], sum = 0;
-  std::fill(lanes, lanes + kLanes, x[0]);
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int l = 0; l < kLanes; l++) lanes[l] = lanes[l] > x[i + l] ? lanes[l] : x[i + l];
-  for (; i < n; i++) largest = std::max(largest, x[i]);
-  for (int l = 0; l < kLanes; l++) largest = std::max(largest, lanes[l]);
-  for (int64_t j = 0; j < n; j++) x[j] = exponential(x[j] - largest);
-  std::fill(lanes, lanes + kLanes, 0.0f);
-  for (i = 0; i + kLanes <= n; i += kLanes)
-    for (int l = 0; l < kLanes; l++) lanes[l] += x[i + l];
-  for (; i < n; i++) sum += x[i];
-  for (int l = 0; l < kLanes; l++) sum += lanes[l];
+  const float most = rows::largest(x, n);
+  for (int64_t i = 0; i < n; i++) x[i] = exponential(x[i] - most);
+  const float sum = rows::sum(n, [x](int64_t i) DPO_INLINE { return x[i]; });
   *inverse = 1 / sum;
-  return largest + std::log(sum);
+  return most + std::log(sum);
 }
 
 DPO_CLONES static void scaleRow(float* x, int64_t n, float factor) {
@@ -48,13 +36,7 @@ DPO_CLONES static void scaleRow(float* x, int64_t n, float factor) {
 }
 
 DPO_CLONES static float dot(const float* a, const float* b, int64_t n) {
-  float lanes[kLanes] = {}, sum = 0;
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int l = 0; l < kLanes; l++) lanes[l] += a[i + l] * b[i + l];
-  for (; i < n; i++) sum += a[i] * b[i];
-  for (int l = 0; l < kLanes; l++) sum += lanes[l];
-  return sum;
+  return rows::sum(n, [=](int64_t i) DPO_INLINE { return a[i] * b[i]; });
 }
 
 /** x = cap tanh(x / cap). */

@@ -25,7 +25,7 @@ import { tiedHead } from './weightTying';
 export function createAdapter(model: Model, options: LoraOptions, base: string): Model {
   const { architecture, config } = model;
   const { targets, saved, tied } = chosenModules(architecture, config, options);
-  refuseQuantized(model, saved);
+  refusePacked(model, saved);
   const scale = loraScale(options.alpha, options.rank, options.rslora);
   const weights: Record<string, tf.Variable> = {};
   const engine = currentEngine();
@@ -100,7 +100,7 @@ function normal(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
-function refuseQuantized({ architecture, config, quantization }: Model, saved: readonly SavedModule[]): void {
+function refusePacked({ architecture, config, quantization }: Model, saved: readonly SavedModule[]): void {
   if (!quantization) return;
   const packed = linearModules(architecture, config).find(({ name }) => saved.some((module) => module.name === name));
   if (packed)

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand } from './command';
+import { readSafetensors, writeSafetensors } from '../../models/safetensors';
+import { runCommand, startCommand } from './command';
 
 const folder = mkdtempSync(join(tmpdir(), 'dpo-import-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -75,6 +76,33 @@ test.each(sources)('%s: files may not grow as large as the weights: one line, no
   expect(failed.stderr).toMatch(/^error: cannot write .*small files.*: a file would be larger than is allowed here/);
   expect(readdirSync(parent)).toEqual(['model']);
   expect(readdirSync(output).sort()).toEqual(before);
+});
+
+test.each([['SIGINT', 130] as const, ['SIGTERM', 143] as const])('%s in the middle of a merge: nothing is left', async (signal, code) => {
+  // llama with so many layers that writing them takes a while
+  const base = join(folder, `deep-${signal}`);
+  cpSync(join(goldens, 'models/llama'), base, { recursive: true });
+  const config = JSON.parse(readFileSync(join(base, 'config.json'), 'utf8')) as object;
+  writeFileSync(join(base, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 600 }));
+  const file = await readSafetensors(join(base, 'model.safetensors'));
+  const tensors = [];
+  for (const [name, { shape }] of file.entries) {
+    const values = await file.read(name);
+    tensors.push({ name, shape, values });
+    if (name.includes('.layers.1.'))
+      for (let layer = 2; layer < 600; layer++) tensors.push({ name: name.replace('.layers.1.', `.layers.${layer}.`), shape, values });
+  }
+  await file.close();
+  await writeSafetensors(join(base, 'model.safetensors'), tensors);
+  const parent = join(folder, `interrupted-${signal}`);
+  mkdirSync(parent);
+  const { child, finished } = startCommand('dpo-import', [base, '--merge', adapter, '--output', join(parent, 'model')]);
+  const isWriting = () => readdirSync(parent).some((name) => name.endsWith('.tmp'));
+  while (child.exitCode === null && !isWriting()) await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(isWriting()).toBe(true);
+  child.kill(signal);
+  expect(await finished).toMatchObject({ code });
+  expect(readdirSync(parent)).toEqual([]);
 });
 
 withMounts('%s: the disk is full: one line, nothing left', (name, args) => {

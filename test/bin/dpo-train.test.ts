@@ -140,6 +140,7 @@ test('pairs held back, the best model kept and the run ended early: lines say so
   ]);
   expect([code, stderr.includes('error')]).toEqual([0, false]);
   expect(stdout).toMatch(/12 pairs to train on from .*, 6 held back to evaluate on\n/);
+  expect(stderr).toMatch(/training \d+\/400, .*, eval loss [\d.]+, /);
   const [, step] =
     /stopped early after step (\d+) of 400: 2 evaluations in a row without a lower eval_rewards\/margins by more than 0.05/.exec(stdout)!;
   expect(stdout).toMatch(

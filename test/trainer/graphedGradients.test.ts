@@ -5,11 +5,11 @@ import { batchSize, commonSize } from '../../datasets/padBatch';
 import type { TokenizedPair } from '../../datasets/types';
 import type { GraphRecorder } from '../../engine/engine';
 import { startEngine } from '../../engine/startEngine';
-import { lossByName } from '../../losses/registry';
 import { disposeModel, loadModel } from '../../models/loadModel';
 import { graphedGradients } from '../../trainer/graphedGradients';
 import { createOptimizer } from '../../trainer/optimizer';
 import { resolveRunConfig } from '../../trainer/runConfig';
+import { runLoss } from '../../trainer/runLoss';
 import { recordableStep, stepBatch, type RecordableStep } from '../../trainer/stepInputs';
 import { trainStep } from '../../trainer/trainStep';
 import { silent } from '../../util/progress';
@@ -30,19 +30,29 @@ interface Run {
   recorder?: GraphRecorder;
   loss?: string;
   ldAlpha?: number | undefined;
+  useWeighting?: boolean;
   accumulated?: number;
   change?: (step: RecordableStep) => RecordableStep;
   sizes?: (typeof size)[];
 }
 
 /** Metrics and norm of each of ten steps, the weights after them, and what was said. */
-async function train({ recorder, loss = 'sigmoid', ldAlpha, accumulated = 1, change = (step) => step, sizes = [size] }: Run) {
+async function train({ recorder, loss = 'sigmoid', ldAlpha, useWeighting, accumulated = 1, change = (step) => step, sizes = [size] }: Run) {
   // its attention goes by masks, whose shapes are the batch's alone
   const model = await loadModel(join(goldenModels, 'bloom'), { trainable: true });
-  const config = await resolveRunConfig({ model: 'x', train: 'x', output: 'x', loss, ldAlpha, optimizer: 'sgd', momentum: 0.9 });
+  const config = await resolveRunConfig({
+    model: 'x',
+    train: 'x',
+    output: 'x',
+    loss,
+    ldAlpha,
+    useWeighting,
+    optimizer: 'sgd',
+    momentum: 0.9,
+  });
   const reference = await pairLogProbs(model, pairs, 4, silent, '', { tailWeight: ldAlpha });
   const optimizer = await createOptimizer(config, model.weights);
-  const source = { config, model, reference, loss: lossByName(loss) };
+  const source = { config, model, reference, loss: runLoss(config) };
   const said: string[] = [];
   const graphed = recorder && graphedGradients(change(recordableStep(source)), pairs, sizes, recorder, (line) => said.push(line));
   const context = { ...source, optimizer, ...(graphed && { gradients: graphed.gradients }) };
@@ -66,17 +76,18 @@ function expectSame(found: Awaited<ReturnType<typeof train>>, wanted: Awaited<Re
   expect(relativeError(found.weights, wanted.weights)).toBeLessThan(1e-4);
 }
 
-test.each<[string, number | undefined]>([
-  ['sigmoid', undefined],
-  ['sigmoid_norm', undefined],
-  ['sft', undefined],
-  ['aot', undefined],
-  ['sigmoid', 0.3],
-])('ten steps by recorded work, and as they are: %s, tails %s', async (loss, ldAlpha) => {
-  const wanted = await train({ loss, ldAlpha });
+test.each<Pick<Run, 'loss' | 'ldAlpha' | 'useWeighting'>>([
+  { loss: 'sigmoid' },
+  { loss: 'sigmoid_norm' },
+  { loss: 'sft' },
+  { loss: 'aot' },
+  { loss: 'sigmoid', ldAlpha: 0.3 },
+  { loss: 'sigmoid', useWeighting: true },
+])('ten steps by recorded work, and as they are: %j', async (kind) => {
+  const wanted = await train(kind);
   const { recorder, counts } = replayRecorder();
   const before = tf.memory().numTensors;
-  const found = await train({ recorder, loss, ldAlpha });
+  const found = await train({ recorder, ...kind });
   expectSame(found, wanted);
   expect(found.said).toEqual([]);
   // the first batch as it is, one recorded and compared, the others launched

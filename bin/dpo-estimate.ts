@@ -90,7 +90,7 @@ function printParts({ blocks, vocabulary, rest, update, firstSum, nextSum }: Ste
     ['optimizer', update],
   ];
   for (const [name, seconds] of lines.filter(([name, seconds]) => name !== 'accumulation' || seconds > 0))
-    print(`  ${name.padEnd(12)}${milliseconds(seconds).padStart(10)}`);
+    print(`  ${name.padEnd(12)}${milliseconds(Math.max(0, seconds)).padStart(10)}`);
 }
 
 const count = (number: number): string => number.toLocaleString('en');

@@ -1,4 +1,4 @@
-import type { AttentionLayout } from '../engine/ops/attention';
+import type { AttentionLayout } from '../engine/ops/attentionIndex';
 import type { Message } from '../models/chatTemplate';
 
 /** A prompt with a preferred and a dispreferred completion, as text. */

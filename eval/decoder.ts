@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { withAlibi } from '../engine/ops/alibi';
-import { attentionIndex, cacheWrite, MASKED, packedAttention } from '../engine/ops/attention';
+import { cacheWrite, packedAttention } from '../engine/ops/attention';
+import { attentionIndex, MASKED } from '../engine/ops/attentionIndex';
 import { disposeRowGroups, rowGroups, sharedPrefixAttention, type RowGroups } from '../engine/ops/sharedPrefixAttention';
 import { sequenceLayout } from '../models/packedForward';
 import type { Attend, Model } from '../models/types';
@@ -80,7 +81,7 @@ export function prefill(
   });
   try {
     const hidden = tf.tidy(() => {
-      const index = attentionIndex(layout, model.config.windows, model.config.alibiSlopes);
+      const index = attentionIndex(layout, model.config);
       const gathered = tf.tensor1d(places, 'int32');
       const split = (x: tf.Tensor3D): tf.Tensor4D => {
         const rows = tf.reshape(tf.gather(x, gathered), [prompts.length, prefix, x.shape[1], x.shape[2]]);

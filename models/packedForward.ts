@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { attentionIndex, packedAttention, type AttentionIndex, type AttentionLayout } from '../engine/ops/attention';
+import { packedAttention } from '../engine/ops/attention';
+import { attentionIndex, type AttentionIndex, type AttentionLayout } from '../engine/ops/attentionIndex';
 import { withoutGradient } from '../engine/ops/withoutGradient';
 import { tokenLogProbs } from '../engine/ops/tokenLogProbs';
 import { UserError } from '../util/errors';
@@ -109,7 +110,7 @@ export interface CompletionInputs extends PackedInputs {
 function uploadPacked(model: Model, batch: PackedTokens): PackedInputs {
   checkRange(model, batch);
   return {
-    index: attentionIndex(batch.layout, model.config.windows, model.config.alibiSlopes),
+    index: attentionIndex(batch.layout, model.config),
     tokens: tf.tensor1d(batch.tokens, 'int32'),
     positions: tf.tensor1d(batch.positions, 'int32'),
   };

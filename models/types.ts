@@ -56,6 +56,8 @@ export interface BaseConfig {
   windows: readonly number[];
   /** ALiBi's slope of each head, where its layers use it. */
   alibiSlopes?: readonly number[];
+  /** Soft cap on attention's scores, where its layers have one. */
+  attentionSoftcap?: number;
   /** Whether the head is the embedding. */
   tiedHead: boolean;
 }

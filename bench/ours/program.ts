@@ -45,10 +45,10 @@ export function clockOf(clock: Clock): () => number {
  * @returns milliseconds of each run after the warmup
  */
 export async function timed(
-  { runs, warmup }: Pick<Common, 'runs' | 'warmup'>,
+  { runs, warmup, clock = 'wall' }: Pick<Common, 'runs' | 'warmup'> & { clock?: Clock },
   run: (place: number) => void | Promise<void>,
-  now = clockOf('wall'),
 ): Promise<number[]> {
+  const now = clockOf(clock);
   const times: number[] = [];
   for (let place = 0; place < warmup + runs; place++) {
     // what building and warming up took at most is not the measured work's

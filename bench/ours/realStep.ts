@@ -27,7 +27,7 @@ import { stepBatch, type StepBatch } from '../../trainer/stepInputs';
 import { trainStep } from '../../trainer/trainStep';
 import { randomStream } from '../../util/random';
 import { startEstimated, type EstimatedOptions } from './estimated';
-import { clockOf, printResult, timed } from './program';
+import { printResult, timed } from './program';
 
 const status = (field: string): number =>
   1024 * Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))![1]);
@@ -81,15 +81,11 @@ async function steps(
   };
   const zeros = new Float32Array(batchSize);
   const context = { config: run, model, reference: { chosen: zeros, rejected: zeros }, optimizer, loss: sigmoid };
-  const times = await timed(
-    { runs, warmup },
-    (place) => {
-      const { metrics, norm } = trainStep(context, Array.from({ length: gradientAccumulationSteps }, batch), 1e-6, place + 1);
-      norm.dataSync();
-      tf.dispose([metrics, norm]);
-    },
-    clockOf(clock),
-  );
+  const times = await timed({ runs, warmup, clock }, (place) => {
+    const { metrics, norm } = trainStep(context, Array.from({ length: gradientAccumulationSteps }, batch), 1e-6, place + 1);
+    norm.dataSync();
+    tf.dispose([metrics, norm]);
+  });
   optimizer.dispose();
   disposeModel(model);
   return times;

@@ -12,7 +12,7 @@ import { recordableStep, stepBatch, type BatchGradients, type StepBatch, type St
 import type { StepContext } from '../../trainer/trainStep';
 import { loadModel } from '../../models/loadModel';
 import { readBenchPairs, readTexts } from '../pairs';
-import type { Common } from './program';
+import type { Clock, Common } from './program';
 import { randomGpt2, type Gpt2Shape } from './randomGpt2';
 
 export const stepDefaults = {
@@ -34,6 +34,7 @@ export const stepDefaults = {
   /** A model's folder in place of the shape, and pairs as texts. */
   model: '',
   texts: '',
+  clock: 'wall' as Clock,
 };
 
 export type StepOptions = Common & Gpt2Shape & typeof stepDefaults;

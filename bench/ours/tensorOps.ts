@@ -8,7 +8,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { packPairs } from '../../datasets/pack';
 import { currentEngine } from '../../engine/engine';
-import { attentionIndex, packedAttention } from '../../engine/ops/attention';
+import { packedAttention } from '../../engine/ops/attention';
+import { attentionIndex } from '../../engine/ops/attentionIndex';
 import { tokenLogProbs } from '../../engine/ops/tokenLogProbs';
 import { globalNorm } from '../../engine/ops/updates';
 import { createOptimizer } from '../../trainer/optimizer';
@@ -51,7 +52,7 @@ function logProbs({ rows, width, vocabulary }: Options): () => void {
 function attention({ pairs, vocabulary, batch, heads, width }: Options): () => void {
   const packed = packPairs(readBenchPairs(pairs, vocabulary).slice(0, batch));
   const rows = packed.tokens.length;
-  const index = attentionIndex(packed.layout, []);
+  const index = attentionIndex(packed.layout, { headWidth: width / heads });
   const weights = [0, 1, 2].map(() => parameter(rows, heads, width / heads));
   const [q, k, v] = weights as tf.Tensor[] as tf.Tensor3D[];
   return () => differentiate(() => tf.mean(packedAttention(q, k, v, index, { scale: 1 / Math.sqrt(width / heads) })), weights);

@@ -1,9 +1,10 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { type ActivationName } from '../ops/activations';
-import { type AttentionIndex, type AttentionLayout, type AttentionOptions, maskFor } from '../ops/attention';
+import { type AttentionOptions } from '../ops/attention';
+import { type AttentionIndex, type AttentionLayout, type AttentionNeeds, maskFor } from '../ops/attentionIndex';
 import type { TorchBackend } from './backend';
 import { type Slot, aten, atenMany, describe, freeSlot, scalarType, scoped, torch, track, typeOf } from './binding';
-import { attendByLengths, hasFlash, servesLengths, uploadLengths } from './packedLengths';
+import { attendByLengths, hasFlash, uploadLengths } from './packedLengths';
 import { type QuantizedSlots, weightArguments } from './quantize';
 import { embeddingRows, gradientMode, withoutRecording } from './recorder';
 import { attendByRuns, uploadRuns } from './sequenceRuns';
@@ -213,14 +214,19 @@ export function fusedKernels(backend: TorchBackend) {
         return like(op.cat([op.sub(op.mul(a, c), op.mul(b, s)), op.add(op.mul(b, c), op.mul(a, s))], 2), slot(x));
       }),
 
-    packedLengths: (layout: AttentionLayout) => (hasFlash(backend) ? uploadLengths(backend, layout) : undefined),
+    packedLengths: (layout: AttentionLayout, needs: AttentionNeeds) =>
+      hasFlash(backend, layout, needs) ? uploadLengths(backend, layout) : undefined,
 
     sequenceRuns: (layout: AttentionLayout) => uploadRuns(backend, layout),
 
     packedAttention: (q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, index: AttentionIndex, options: AttentionOptions): tf.Tensor3D => {
       const query = slot(q);
-      if (servesLengths(backend, query, index, options))
-        return give(() => attendByLengths(backend, query, like(slot(k), query), like(slot(v), query), index, options));
+      if (index.lengths)
+        return give(() => {
+          // FlashAttention takes no float32; on a CPU, where only tests make lengths, the plain loop over sequences takes any type
+          const own = backend.device === 'cpu' || describe(query).type === backend.floating ? query : op.cast(query, backend.floating);
+          return attendByLengths(backend, own, like(slot(k), own), like(slot(v), own), index, options);
+        });
       if (index.runs) return give(() => attendByRuns(backend, query, like(slot(k), query), like(slot(v), query), index, options));
       const mask = maskFor(index, options);
       return give(() => {

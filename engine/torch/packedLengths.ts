@@ -1,7 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { AttentionIndex, AttentionLayout, AttentionOptions, PackedLengths } from '../ops/attention';
+import type { AttentionOptions } from '../ops/attention';
+import type { AttentionIndex, AttentionLayout, AttentionNeeds, PackedLengths } from '../ops/attentionIndex';
 import type { TorchBackend } from './backend';
-import { type Slot, describe, scalarType, torch, track } from './binding';
+import { type Slot, scalarType, torch, track } from './binding';
 
 /** Compute capability from which FlashAttention runs: Ampere. */
 const FLASH_CAPABILITY = 80;
@@ -46,19 +47,18 @@ export function uploadLengths(backend: TorchBackend, layout: AttentionLayout): P
   };
 }
 
-/** Whether FlashAttention runs on the backend's device at its precision. */
-export function hasFlash(backend: TorchBackend): boolean {
-  return backend.device !== 'cpu' && backend.floating !== scalarType.float32 && torch().capability(backend.device) >= FLASH_CAPABILITY;
-}
-
-/** Whether `attendByLengths` computes this attention: FlashAttention knows no soft cap, and no gradient with ALiBi. */
-export function servesLengths(backend: TorchBackend, query: Slot, index: AttentionIndex, options: AttentionOptions): boolean {
-  if (!index.lengths || options.softcap || options.alibiSlopes) return false;
-  const { shape, type } = describe(query);
-  // on a CPU, where only tests make lengths, the plain loop over sequences takes any type
-  const fits = type !== scalarType.float32 || backend.device === 'cpu';
-  // one query a sequence takes a path of its own in the kernel, which grouped queries cannot go back through
-  return fits && shape[2] % 8 === 0 && shape[2] <= FLASH_WIDTH && index.longestQuery > 1;
+/**
+ * Whether FlashAttention runs on the backend's device, at its precision, for such layers: it knows no soft cap, and no gradient with ALiBi. One
+ * query a sequence takes a path of its own in the kernel, which grouped queries cannot go back through.
+ */
+export function hasFlash(
+  backend: TorchBackend,
+  { queryLengths }: AttentionLayout,
+  { headWidth = 0, attentionSoftcap }: AttentionNeeds,
+): boolean {
+  if (backend.device === 'cpu' || backend.floating === scalarType.float32 || attentionSoftcap) return false;
+  const fits = headWidth > 0 && headWidth % 8 === 0 && headWidth <= FLASH_WIDTH && queryLengths.some((queries) => queries > 1);
+  return fits && torch().capability(backend.device) >= FLASH_CAPABILITY;
 }
 
 /** Packed attention over cumulative lengths. q [T, H, D], k and v [T, Hk, D] of one type → [T, H, D]. */

@@ -1,5 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { AttentionIndex, AttentionLayout, AttentionOptions, SequenceRuns } from '../ops/attention';
+import type { AttentionOptions } from '../ops/attention';
+import type { AttentionIndex, AttentionLayout, SequenceRuns } from '../ops/attentionIndex';
 import type { TorchBackend } from './backend';
 import { type Slot, scalarType, torch, track } from './binding';
 import { isIdentity } from './packedLengths';

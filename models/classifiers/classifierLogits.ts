@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { attentionIndex, packedAttention } from '../../engine/ops/attention';
+import { packedAttention } from '../../engine/ops/attention';
+import { attentionIndex } from '../../engine/ops/attentionIndex';
 import { checkRange, sequenceLayout } from '../packedForward';
 import type { ForwardInput } from '../types';
 import type { Classifier, ClassifierConfig } from './types';

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { activation, gated, type ActivationName } from '../../engine/ops/activations';
-import { attentionIndex, packedAttention, type AttentionIndex } from '../../engine/ops/attention';
+import { packedAttention } from '../../engine/ops/attention';
+import { attentionIndex, type AttentionIndex } from '../../engine/ops/attentionIndex';
 import { embedding, linear } from '../../engine/ops/linear';
 import { rmsNorm } from '../../engine/ops/norms';
 import { activationField, fieldError, flag, positiveInteger, positiveNumber, refuse, text, type ConfigSource } from '../configFields';
@@ -183,9 +184,9 @@ export const t5: EncoderDecoderArchitecture<T5Config> = {
   weightShapes,
   canonicalName,
   encode: (weights, config, tokens, layout, tap) =>
-    stack('encoder', weights, config, tokens, attentionIndex(layout, [], undefined, biasOf('encoder', weights, config)), undefined, tap),
+    stack('encoder', weights, config, tokens, attentionIndex(layout, { bias: biasOf('encoder', weights, config) }), undefined, tap),
   decode: (weights, config, tokens, layout, encoded, cross, tap) => {
-    const index = attentionIndex(layout, [], undefined, biasOf('decoder', weights, config));
+    const index = attentionIndex(layout, { bias: biasOf('decoder', weights, config) });
     return stack('decoder', weights, config, tokens, index, { index: attentionIndex(cross), encoded }, tap);
   },
   head: (weights, config) => ({

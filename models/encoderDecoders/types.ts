@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
-import type { AttentionLayout } from '../../engine/ops/attention';
+import type { AttentionLayout } from '../../engine/ops/attentionIndex';
 import type { HeadOptions } from '../../engine/ops/tokenLogProbs';
 import type { BaseConfig, Model, Network, Weights } from '../types';
 

@@ -20,8 +20,6 @@ export interface GemmaDecoderConfig extends BaseConfig {
   layerWindows: readonly number[];
   slidingRotary: Rotary;
   fullRotary: Rotary;
-  /** Soft cap on attention's scores. */
-  attentionSoftcap?: number;
   /** Soft cap on the logits. */
   finalSoftcap?: number;
 }

@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../../engine/engine';
-import { packedAttention, type AttentionIndex } from '../../engine/ops/attention';
+import { packedAttention } from '../../engine/ops/attention';
+import { type AttentionIndex } from '../../engine/ops/attentionIndex';
 import { tensorsWithin } from '../../engine/ops/tensorsWithin';
 import type { ForwardInput } from '../types';
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { type AttentionOptions, MASKED } from '../../engine/ops/attention';
+import { type AttentionOptions } from '../../engine/ops/attention';
+import { MASKED } from '../../engine/ops/attentionIndex';
 import { type RowGroups, rowGroups, sharedPrefixAttention } from '../../engine/ops/sharedPrefixAttention';
 import type { Case } from './conformance';
 

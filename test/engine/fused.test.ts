@@ -1,14 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Engine } from '../../engine/engine';
 import { activation, gated } from '../../engine/ops/activations';
-import {
-  type AttentionLayout,
-  type AttentionOptions,
-  attentionIndex,
-  cacheWrite,
-  disposeAttentionIndex,
-  packedAttention,
-} from '../../engine/ops/attention';
+import { type AttentionOptions, cacheWrite, packedAttention } from '../../engine/ops/attention';
+import { type AttentionLayout, attentionIndex, disposeAttentionIndex } from '../../engine/ops/attentionIndex';
 import { addDora } from '../../engine/ops/dora';
 import { addLowRank, conv1d, embedding, linear } from '../../engine/ops/linear';
 import { layerNorm, rmsNorm } from '../../engine/ops/norms';
@@ -53,8 +47,7 @@ function attentionCase(
   return both(`packedAttention ${name}`, [normal(9, heads, 4), normal(9, shared, 4), normal(9, shared, 4)], (plain) => (q, k, v) => {
     const index = attentionIndex(
       { ...layout, ...(bidirectional && { bidirectional }) },
-      options.window ? [options.window] : [],
-      options.alibiSlopes,
+      { windows: options.window ? [options.window] : [], ...(options.alibiSlopes && { alibiSlopes: options.alibiSlopes }) },
     );
     return pick(packedAttention, plain)(q as tf.Tensor3D, k as tf.Tensor3D, v as tf.Tensor3D, index, { scale: 0.5, ...options });
   });
@@ -147,7 +140,7 @@ onEachEngine((engines) => {
 
   test('an attention index frees all that it made', async () => {
     const before = live();
-    disposeAttentionIndex(attentionIndex(layout, [2, 100]));
+    disposeAttentionIndex(attentionIndex(layout, { windows: [2, 100] }));
     expect(live()).toEqual(before);
   });
 

@@ -1,17 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../../../engine/engine';
-import {
-  type AttentionLayout,
-  type AttentionOptions,
-  attentionIndex,
-  disposeAttentionIndex,
-  maskFor,
-  packedAttention,
-} from '../../../engine/ops/attention';
+import { type AttentionOptions, packedAttention } from '../../../engine/ops/attention';
+import { type AttentionLayout, attentionIndex, disposeAttentionIndex, maskFor } from '../../../engine/ops/attentionIndex';
 import { startEngine } from '../../../engine/startEngine';
 import type { TorchBackend } from '../../../engine/torch/backend';
 import { aten, scalarType, torch } from '../../../engine/torch/binding';
-import { uploadLengths, usesOfRows } from '../../../engine/torch/packedLengths';
+import { hasFlash, uploadLengths, usesOfRows } from '../../../engine/torch/packedLengths';
 
 beforeAll(() => startEngine({ engine: 'torch', device: 'cpu', precision: 'float32' }));
 
@@ -40,7 +34,7 @@ function attend(byLengths: boolean, layout: AttentionLayout, heads: [number, num
   const [q, k, v] = weights as unknown as tf.Tensor3D[];
   const kernel = jest.spyOn(torch(), 'packedAttention');
   const values = tf.tidy(() => {
-    const index = attentionIndex(layout, options.window ? [options.window] : []);
+    const index = attentionIndex(layout, options.window ? { windows: [options.window] } : {});
     const lengths = uploadLengths(tf.backend() as TorchBackend, layout);
     const factors = tf.randomNormal([9, heads[0], 8], 0, 1, 'float32', 9);
     const { aux, grads } = currentEngine().valueAndGrads(() => {
@@ -81,18 +75,32 @@ test('queries out of order have no lengths', () => {
   expect(uploadLengths(tf.backend() as TorchBackend, { ...apart, queryRows: Int32Array.from([...rowsInOrder].reverse()) })).toBeUndefined();
 });
 
-test('a layer that lengths cannot serve gets a mask, which the index frees', () => {
+test('lengths are made where FlashAttention serves every layer, and nowhere else', () => {
+  const capability = jest.spyOn(torch(), 'capability').mockReturnValue(80);
+  const gpu = { device: 'cuda:0', floating: scalarType.bfloat16 } as TorchBackend;
+  const needs = { headWidth: 64, windows: [4] };
+  expect(hasFlash(gpu, shared, needs)).toBe(true);
+  expect(hasFlash(gpu, shared, { ...needs, headWidth: 256 })).toBe(true);
+  for (const other of [{ headWidth: 60 }, { headWidth: 264 }, { headWidth: 0 }, { attentionSoftcap: 50 }])
+    expect(hasFlash(gpu, shared, { ...needs, ...other })).toBe(false);
+  // one query a sequence
+  expect(hasFlash(gpu, { ...shared, queryLengths: Int32Array.of(1, 1) }, needs)).toBe(false);
+  expect(hasFlash({ ...gpu, floating: scalarType.float32 } as TorchBackend, shared, needs)).toBe(false);
+  expect(hasFlash({ ...gpu, device: 'cpu' } as TorchBackend, shared, needs)).toBe(false);
+  capability.mockReturnValue(75);
+  expect(hasFlash(gpu, shared, needs)).toBe(false);
+  capability.mockRestore();
+});
+
+test('where lengths serve, only the plain definition asks for a mask', () => {
   const runs = jest.spyOn(torch(), 'hasBlas').mockReturnValue(false);
-  const before = torch().liveSlots();
-  const plain = attentionIndex(shared, [2]);
+  const plain = attentionIndex(shared, { windows: [2] });
   runs.mockRestore();
   const index = { ...plain, masks: new Map(), lengths: uploadLengths(tf.backend() as TorchBackend, shared)! };
-  const masks = [2, 0, 2].map((window) => tf.tidy(() => maskFor(index, { scale: 1, window })));
-  expect(masks[2]).toBe(masks[0]);
-  [2, 0].forEach((window, i) => expect([...masks[i].dataSync()]).toEqual([...plain.masks.get(window)!.dataSync()]));
+  for (const window of [0, 2])
+    tf.tidy(() => expect([...maskFor(index, { window }).dataSync()]).toEqual([...plain.masks.get(window)!.dataSync()]));
   disposeAttentionIndex(index);
-  disposeAttentionIndex(plain);
-  expect(torch().liveSlots()).toBe(before);
+  tf.dispose([...plain.masks.values()]);
 });
 
 test('FlashAttention takes the arguments that the kernel passes, as far as a machine without a GPU tells', () => {

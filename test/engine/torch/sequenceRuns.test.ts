@@ -1,12 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine } from '../../../engine/engine';
-import {
-  type AttentionLayout,
-  type AttentionOptions,
-  attentionIndex,
-  disposeAttentionIndex,
-  packedAttention,
-} from '../../../engine/ops/attention';
+import { type AttentionOptions, packedAttention } from '../../../engine/ops/attention';
+import { type AttentionLayout, attentionIndex, disposeAttentionIndex } from '../../../engine/ops/attentionIndex';
 import { startEngine } from '../../../engine/startEngine';
 import { torch } from '../../../engine/torch/binding';
 import { runsOf } from '../../../engine/torch/sequenceRuns';
@@ -45,7 +40,7 @@ function attend(byRuns: boolean, layout: AttentionLayout, heads: [number, number
   const weight = currentEngine().parameter(draw(count, heads[0] + 2 * heads[1], width), [count, heads[0] + 2 * heads[1], width], true);
   const kernel = jest.spyOn(torch(), 'runsAttention');
   const values = tf.tidy(() => {
-    const index = attentionIndex(layout, options.window ? [options.window] : []);
+    const index = attentionIndex(layout, options.window ? { windows: [options.window] } : {});
     const factors = tf.tensor(draw(count, heads[0], width), [count, heads[0], width]);
     const { aux, grads } = currentEngine().valueAndGrads(() => {
       const [q, k, v] = tf.split(weight as tf.Tensor as tf.Tensor3D, [heads[0], heads[1], heads[1]], 1) as tf.Tensor3D[];

@@ -1,13 +1,20 @@
-import type { z } from 'zod';
 import { UserError } from '../util/errors';
 import { readText } from '../util/files';
-import { allowed, flagName } from '../util/optionIssues';
-import { nearest } from '../util/suggest';
+import { flagName, optionIssues } from '../util/optionIssues';
 import { refuseIdleLossOptions } from './lossOptions';
 import { presetOptions } from './presets';
 import { runConfigKeys, runConfigSchema, type RunConfig } from './runOptions';
 
 export { runConfigKeys, runConfigSchema, type RunConfig };
+
+/** Options of which one alone can be given. */
+const RIVALS = [
+  ['resume', 'overwrite'],
+  ['eval', 'evalFraction'],
+  ['warmupSteps', 'warmupRatio'],
+] as const;
+/** Options that list several things in one text, which a file may give as a list. */
+const LISTS = ['loss', 'lossWeights', 'loraTargets', 'loraModulesToSave'];
 
 /**
  * Resolves a run's options: the flags', then the config file's, then the preset's, then the defaults.
@@ -19,8 +26,8 @@ export async function resolveRunConfig(flags: Readonly<Record<string, unknown>>,
   const fromFile = file === undefined ? {} : await readConfigFile(file);
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
   // a flag that contradicts the file's choice takes its place
-  if (given.resume === true && given.overwrite === undefined) delete fromFile.overwrite;
-  if (given.overwrite === true && given.resume === undefined) delete fromFile.resume;
+  for (const rivals of RIVALS)
+    for (const [own, other] of [rivals, [...rivals].reverse()]) if (given[own] && given[other] === undefined) delete fromFile[other];
   const own = { ...fromFile, ...given };
   const options: Record<string, unknown> = { ...presetOptions(own.preset, own), ...own };
   // as in transformers' Trainer the prefix may be left out
@@ -28,9 +35,8 @@ export async function resolveRunConfig(flags: Readonly<Record<string, unknown>>,
   if (typeof metric === 'string' && !metric.startsWith('eval_')) options.metricForBestModel = `eval_${metric}`;
   const parsed = runConfigSchema.safeParse(options);
   if (!parsed.success) {
-    const origin = (key: PropertyKey): string =>
-      key in given || !(key in fromFile) ? `--${flagName(String(key))}` : `${file}: ${String(key)}`;
-    throw new UserError(parsed.error.issues.flatMap((issue) => describe(issue, origin, options)).join('; '));
+    const origin = (key: string): string => (key in given || !(key in fromFile) ? `--${flagName(key)}` : `${file}: ${key}`);
+    throw new UserError(optionIssues(parsed.error.issues, options, runConfigKeys, origin).join('; '));
   }
   if (parsed.data.resume && parsed.data.overwrite) {
     throw new UserError('--resume goes on with the run in the output folder, --overwrite deletes it: give one of them');
@@ -53,6 +59,11 @@ function refuseContradictions(config: RunConfig): void {
   const { warmupSteps, warmupRatio } = config;
   if (warmupSteps > 0 && warmupRatio > 0)
     throw new UserError(`--warmup-steps is ${warmupSteps} and --warmup-ratio ${warmupRatio}: give one of them`);
+  for (const key of ['maxPromptLength', 'maxCompletionLength'] as const)
+    if (config.maxLength > 0 && config[key] >= config.maxLength)
+      throw new UserError(
+        `--${flagName(key)} is ${config[key]}: it must be less than --max-length, which is ${config.maxLength} (0: none)`,
+      );
 }
 
 /** The same for what is evaluated and what evaluations decide. @throws UserError naming the first */
@@ -102,22 +113,7 @@ async function readConfigFile(file: string): Promise<Record<string, unknown>> {
     }
     const key = name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
     if (key in options) throw new UserError(`${file}: ${name} is given twice`);
-    options[key] = value;
+    options[key] = LISTS.includes(key) && (Array.isArray(value) || typeof value === 'number') ? String(value) : (value as unknown);
   }
   return options;
-}
-
-/** A zod issue as clear text: which option, what was given, what is allowed. */
-function describe(issue: z.core.$ZodIssue, origin: (key: PropertyKey) => string, given: Readonly<Record<string, unknown>>): string[] {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
-      const guess = nearest(key, runConfigKeys);
-      return `${origin(key)}: unknown option${guess ? `; did you mean ${flagName(guess)}?` : `; known: ${runConfigKeys.map(flagName).join(', ')}`}`;
-    });
-  }
-  const key = issue.path[0];
-  const value = given[String(key)];
-  if (value === undefined) return [`${origin(key)} is missing`];
-  const shown = typeof value === 'string' ? `"${value}"` : Number.isNaN(value) ? 'not a number' : JSON.stringify(value);
-  return [`${origin(key)} is ${shown}: ${allowed(issue, value)}`];
 }

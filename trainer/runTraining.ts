@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { pairsHash } from '../datasets/pairsHash';
 import { currentEngine } from '../engine/engine';
 import { disposeModel, loadModel } from '../models/loadModel';
 import { templateDay } from '../models/templateDay';
@@ -13,7 +14,7 @@ import { quantizationOf } from './loraOptions';
 import { openMetricsLog } from './metricsLog';
 import type { Optimizer } from './optimizer';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
-import { pairsHash, readData, runReferences } from './runData';
+import { readData, runReferences } from './runData';
 import { evaluationsSoFar, runCheckpoints } from './runCheckpoints';
 import { runLoss } from './runLoss';
 import { checkRunFolder, prepareRunFolder } from './runFolder';

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import './quickStart';
 import yargs from 'yargs';
+import { removeUnfinished } from '../models/replaceFolder';
 import { resolveRunConfig, runConfigSchema } from '../trainer/runConfig';
 import { cliProgress, note, print, runCli, usageErrors } from './cli';
 import { groupHelp, trainGroups } from './helpGroups';
@@ -58,7 +59,11 @@ async function main(): Promise<void> {
 function stopOnSignals(): () => boolean {
   let asked = false;
   const onSignal = (): void => {
-    if (asked) process.exit(130);
+    if (asked) {
+      // half a model may be gigabytes
+      removeUnfinished();
+      process.exit(130);
+    }
     asked = true;
     note('stopping at the end of this step, with a checkpoint (again: stop at once, without)');
   };

@@ -1,14 +1,29 @@
 import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileError } from '../util/files';
 
-const unfinished = new Set<string>();
+/** Paths of a replacement under way: what is made, what it replaces, and where that is put aside for a moment. */
+interface Replacement {
+  temporary: string;
+  target: string;
+  old: string;
+}
 
-/** Removes at once what is being made: for a command that is interrupted. */
+const unfinished = new Set<Replacement>();
+
+/** Undoes at once what is being made: for a command that is interrupted. */
 export function removeUnfinished(): void {
-  for (const folder of unfinished) rmSync(folder, { recursive: true, force: true });
+  for (const replacement of unfinished) {
+    putBack(replacement);
+    rmSync(replacement.temporary, { recursive: true, force: true });
+  }
+}
+
+/** Between the two renamings there is nothing in the place. */
+function putBack({ target, old }: Replacement): void {
+  if (existsSync(old) && !existsSync(target)) renameSync(old, target);
 }
 
 /**
@@ -19,8 +34,9 @@ export function removeUnfinished(): void {
 export async function replaceFolder(output: string, replaces: boolean, write: (temporary: string) => Promise<void>): Promise<void> {
   const target = resolve(output);
   const beside = `${target}.${randomUUID().slice(0, 8)}`;
-  const [temporary, old] = [`${beside}.tmp`, `${beside}.old`];
-  unfinished.add(temporary);
+  const replacement = { target, temporary: `${beside}.tmp`, old: `${beside}.old` };
+  const { temporary, old } = replacement;
+  unfinished.add(replacement);
   try {
     await write(temporary);
     // moved, not removed: what cannot be removed would leave half of it, and no other
@@ -30,9 +46,10 @@ export async function replaceFolder(output: string, replaces: boolean, write: (t
       throw fileError(error, 'remove', old);
     });
   } catch (error) {
+    putBack(replacement);
     await rm(temporary, { recursive: true, force: true });
     throw fileError(error, 'write', output);
   } finally {
-    unfinished.delete(temporary);
+    unfinished.delete(replacement);
   }
 }

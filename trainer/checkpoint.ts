@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { z } from 'zod';
+import { replaceFolder } from '../models/replaceFolder';
 import { readSafetensors, writeSafetensors, type SafetensorsFile } from '../models/safetensors';
 import { saveModel } from '../models/saveModel';
 import type { Model } from '../models/types';
@@ -43,7 +44,8 @@ export interface Checkpoint {
   optimizerState(): Promise<SafetensorsFile>;
 }
 
-const TEMPORARY = /^\.step-.*\.tmp$/;
+/** What a killed run left: half a checkpoint, or one that was being replaced; the first form is of older versions. */
+const TEMPORARY = /^(\.step-.*\.tmp|step-\d+\.[0-9a-f]{8}\.(tmp|old))$/;
 
 /**
  * Writes `<output>/checkpoints/step-N/`: model/, optimizer.safetensors, state.json and, last, manifest.json with every file's size. It is
@@ -59,22 +61,15 @@ export async function saveCheckpoint(
   optimizer: Optimizer,
   shardBytes?: number,
 ): Promise<string> {
-  const folder = join(output, 'checkpoints');
   const target = checkpointFolder(output, state.step);
-  const temporary = join(folder, `.step-${state.step}.${randomUUID().slice(0, 8)}.tmp`);
-  try {
+  await replaceFolder(target, existsSync(target), async (temporary) => {
     await mkdir(temporary, { recursive: true });
     await saveModel(model, join(temporary, 'model'), shardBytes);
     await writeSafetensors(join(temporary, 'optimizer.safetensors'), optimizer.state());
     await writeAtomic(join(temporary, 'state.json'), `${JSON.stringify(state, null, 2)}\n`);
     const files = await fileSizes(temporary);
     await writeAtomic(join(temporary, 'manifest.json'), `${JSON.stringify({ version: 1, files }, null, 2)}\n`);
-    await rm(target, { recursive: true, force: true });
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw fileError(error, 'write', target);
-  }
+  });
   return target;
 }
 
@@ -85,11 +80,12 @@ export function checkpointFolder(output: string, step: number): string {
 
 /**
  * Removes checkpoints until no more than `keep` are left, the latest and the best among them, as transformers' Trainer does it.
+ * @param latest the step of the last one saved; what lies beyond is damaged, or the run would have gone on from there
  * @param best the step of the one that stays however old it is
  */
-export async function rotateCheckpoints(output: string, keep: number, best?: number): Promise<void> {
-  const steps = await checkpointSteps(join(output, 'checkpoints'));
-  const [latest] = steps;
+export async function rotateCheckpoints(output: string, keep: number, latest: number, best?: number): Promise<void> {
+  const all = await checkpointSteps(join(output, 'checkpoints'));
+  const steps = [...all.filter((step) => step <= latest), ...all.filter((step) => step > latest)];
   const kept = best === undefined || best === latest ? [latest] : [latest, best];
   const others = steps.filter((step) => !kept.includes(step));
   for (const step of others.slice(Math.max(0, keep - kept.length))) await removeCheckpoint(output, step);

@@ -80,6 +80,8 @@ export function refuseIdleLossOptions(options: LossChoice): void {
     throw new UserError(
       `--loss-weights ${options.lossWeights} has ${weights.length} weights, and --loss ${loss} ${names.length} losses: give one each`,
     );
+  if (weights.every((weight) => weight === 0))
+    throw new UserError(`--loss-weights ${options.lossWeights} leave nothing to train: one at least must not be 0`);
   if (labelSmoothing > 0 && !names.some((name) => SMOOTHED.includes(name)))
     throw new UserError(`--label-smoothing is ${labelSmoothing}: it belongs to ${SMOOTHED.join(', ')}, and --loss is ${loss}`);
   if (labelSmoothing === 0 && names.includes('exo_pair'))

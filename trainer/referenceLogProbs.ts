@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { pairLogProbs } from '../datasets/pairLogProbs';
+import { pairsHash } from '../datasets/pairsHash';
 import type { TokenizedPair } from '../datasets/types';
 import { currentEngine } from '../engine/engine';
 import type { Model } from '../models/types';
@@ -69,12 +70,10 @@ export async function referenceLogProbs(
 
 function cacheKey(model: Model, pairs: readonly TokenizedPair[], tailWeight: number | undefined): string {
   const { name, device, precision } = currentEngine();
-  const bytes = (ids: Int32Array): Uint8Array => new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
-  const data = contentHash(...pairs.flatMap((pair) => [bytes(pair.prompt), bytes(pair.chosen), bytes(pair.rejected)]));
   return contentHash(
     VERSION,
     model.contentHash,
-    data,
+    pairsHash(pairs),
     name,
     device.replace(/:\d+$/, ''),
     precision,

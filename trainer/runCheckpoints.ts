@@ -49,7 +49,7 @@ export function runCheckpoints(
       best = bestOf(state);
       const isDue = (step: number): boolean => saveEverySteps > 0 && step % saveEverySteps === 0;
       if (before !== undefined && before !== best && !isDue(before)) await removeCheckpoint(output, before);
-      if (keepCheckpoints !== undefined) await rotateCheckpoints(output, keepCheckpoints, best);
+      if (keepCheckpoints !== undefined) await rotateCheckpoints(output, keepCheckpoints, state.step, best);
     },
     latest: () => (saved === undefined ? undefined : checkpointFolder(output, saved)),
     saveModel(end) {
@@ -62,7 +62,7 @@ export function runCheckpoints(
   };
 }
 
-/** What a resumed run's evaluations gave: without the best one where its weights are asked for and its checkpoint is gone, which a line says. */
+/** What a run's evaluations gave so far: without the best one where its weights are asked for and its checkpoint is gone, which a line says. */
 export async function evaluationsSoFar(
   { loadBestModelAtEnd, output }: RunConfig,
   evaluations: EvaluationHistory | undefined,
@@ -71,6 +71,6 @@ export async function evaluationsSoFar(
   if (!loadBestModelAtEnd || !evaluations?.best) return evaluations;
   const folder = checkpointFolder(output, evaluations.best.step);
   if (await isWhole(folder)) return evaluations;
-  say(`${folder}, the best checkpoint so far, is gone or damaged: the best evaluation from here on counts`);
+  say(`${folder}, the best checkpoint so far, is gone or damaged: its evaluation does not count any more`);
   return { ...evaluations, best: undefined };
 }

@@ -5,7 +5,6 @@ import type { TokenizedPair } from '../datasets/types';
 import { readConfig } from '../models/readConfig';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
-import { contentHash } from '../util/files';
 import type { Progress } from '../util/progress';
 import { pairsInUse, type BatchPlan } from './batchPlan';
 import { referenceLogProbs, type ReferenceLogProbs, type ReferenceOptions } from './referenceLogProbs';
@@ -51,12 +50,6 @@ export async function readData(config: RunConfig, host: Listener): Promise<RunDa
   const evalPairs = await read(config.eval);
   host.say(`${evalPairs.length} pairs to evaluate on from ${config.eval}`);
   return { pairs: all, evalPairs };
-}
-
-/** A hash of pairs' token ids. */
-export function pairsHash(pairs: readonly TokenizedPair[]): string {
-  const bytes = (ids: Int32Array): Uint8Array => new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
-  return contentHash(...pairs.flatMap((pair) => [bytes(pair.prompt), bytes(pair.chosen), bytes(pair.rejected)]));
 }
 
 /**

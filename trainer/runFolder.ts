@@ -1,13 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { replaceFolder } from '../models/replaceFolder';
 import { UserError } from '../util/errors';
 import { checkWritableFolder, fileError, modelFileIn, writeAtomic } from '../util/files';
 import { writtenConfig, type RunConfig } from './runConfig';
 
 /** What a run makes in its output folder; anything else there is the user's and left alone. */
 const CONTENTS = ['config.json', 'metrics.jsonl', 'checkpoints', 'model'];
+/** A model, configuration or log that a killed run left half written. */
+const UNFINISHED = /^(model|config\.json|metrics\.jsonl)\.[0-9a-f]{8}\.tmp$/;
 
 /** Refuses an output folder that holds a run, unless told to resume or overwrite it. @throws UserError naming the remedy */
 export async function checkRunFolder({ model, adapter, output, resume, overwrite }: RunConfig): Promise<void> {
@@ -29,24 +31,17 @@ export async function checkRunFolder({ model, adapter, output, resume, overwrite
 export async function prepareRunFolder(config: RunConfig, goesOn: boolean): Promise<void> {
   try {
     await mkdir(config.output, { recursive: true });
-    if (!goesOn) for (const name of CONTENTS) await rm(join(config.output, name), { recursive: true, force: true });
+    const gone = (await readdir(config.output)).filter((name) => UNFINISHED.test(name) || (!goesOn && CONTENTS.includes(name)));
+    for (const name of gone) await rm(join(config.output, name), { recursive: true, force: true });
   } catch (error) {
     throw fileError(error, 'write to', config.output);
   }
   await writeAtomic(join(config.output, 'config.json'), `${JSON.stringify(writtenConfig(config), null, 2)}\n`);
 }
 
-/** Writes the trained model to `<output>/model`, whole or not at all. @param fill writes its files to a folder @returns the folder */
+/** Writes the trained model to `<output>/model`, whole or not at all; an earlier one stays until then. @param fill writes its files to a folder @returns the folder */
 export async function saveFinalModel(output: string, fill: (folder: string) => Promise<void>): Promise<string> {
   const target = join(output, 'model');
-  const temporary = join(output, `.model.${randomUUID().slice(0, 8)}.tmp`);
-  try {
-    await fill(temporary);
-    await rm(target, { recursive: true, force: true });
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw fileError(error, 'write', target);
-  }
+  await replaceFolder(target, existsSync(target), fill);
   return target;
 }

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { pairsHash } from '../datasets/pairsHash';
 import { currentEngine } from '../engine/engine';
 import { disposeModel, loadModel } from '../models/loadModel';
 import { templateDay } from '../models/templateDay';
 import { UserError } from '../util/errors';
+import { flagName } from '../util/optionIssues';
 import type { Progress } from '../util/progress';
 import { batchPlan, type BatchPlan } from './batchPlan';
 import { bestLine, bestModelRule, isExhausted, stoppedLine } from './bestModel';
@@ -12,7 +14,7 @@ import { quantizationOf } from './loraOptions';
 import { openMetricsLog } from './metricsLog';
 import type { Optimizer } from './optimizer';
 import { runConfigKeys, runConfigSchema, writtenConfig, type RunConfig } from './runConfig';
-import { pairsHash, readData, runReferences } from './runData';
+import { readData, runReferences } from './runData';
 import { evaluationsSoFar, runCheckpoints } from './runCheckpoints';
 import { runLoss } from './runLoss';
 import { checkRunFolder, prepareRunFolder } from './runFolder';
@@ -127,6 +129,8 @@ export async function runTraining(given: RunConfig, host: RunHost): Promise<RunO
     const where = { step: end.step, totalSteps: plan.totalSteps, ...(checkpointFolder !== undefined && { checkpointFolder }) };
     if (!finished) return where;
     if (isEarly) host.say(stoppedLine(rule!, end.step, plan.totalSteps));
+    // the last step's weights are here, whatever became of its checkpoint
+    if (end.evaluations?.best?.step !== end.step) end.evaluations = await evaluationsSoFar(config, end.evaluations, host.say);
     if (config.loadBestModelAtEnd) host.say(bestLine(rule!, end.evaluations!, end.step));
     return { ...where, modelFolder: await checkpoints.saveModel(end) };
   } finally {
@@ -143,11 +147,12 @@ function checkSameRun(
 ): void {
   // an option that the checkpoint's version did not know was at what is its default now
   const before = (key: keyof RunConfig): unknown => state.config[key] ?? runConfigSchema.shape[key].safeParse(undefined).data;
+  const shown = (value: unknown): string => (value === undefined ? 'not given' : String(value));
   // nor the day that its chat template wrote, which shows in the data alone
   const unknown = (key: keyof RunConfig): boolean => key === 'chatTemplateDate' && before(key) === undefined;
   const differences = runConfigKeys
     .filter((key) => !MAY_CHANGE.has(key) && !unknown(key) && config[key] !== before(key))
-    .map((key) => `${key} was ${String(before(key))}, now ${String(config[key])}`);
+    .map((key) => `--${flagName(key)} was ${shown(before(key))}, now ${shown(config[key])}`);
   if (origin.modelHash !== state.modelHash) differences.push(`${config.model} is not the model that the run started from`);
   if (origin.dataHash !== state.dataHash) differences.push(`${config.train} does not hold the pairs that the run started with`);
   if (origin.evalHash !== undefined && state.evalHash !== undefined && origin.evalHash !== state.evalHash)

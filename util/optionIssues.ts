@@ -9,25 +9,27 @@ export function flagName(key: string): string {
 /**
  * zod's complaints about a flat set of options as clear text, one each: which flag, what was given, what is allowed.
  * @param given the options as they were checked  @param known every option's key
+ * @param origin how an option is named, by its key
  */
 export function optionIssues(
   issues: readonly z.core.$ZodIssue[],
   given: Readonly<Record<string, unknown>>,
   known: readonly string[],
+  origin: (key: string) => string = (key) => `--${flagName(key)}`,
 ): string[] {
   return issues.flatMap((issue) => {
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownOption(key, known));
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownOption(key, known, origin));
     const key = String(issue.path[0]);
     const value = issue.path.reduce<unknown>((part, name) => (part as Record<PropertyKey, unknown> | undefined)?.[name], given);
-    if (given[key] === undefined) return [`--${flagName(key)} is missing`];
+    if (given[key] === undefined) return [`${origin(key)} is missing`];
     const shown = typeof value === 'string' ? `"${value}"` : Number.isNaN(value) ? 'not a number' : JSON.stringify(value);
-    return [`--${flagName(key)} is ${shown}: ${allowed(issue, value)}`];
+    return [`${origin(key)} is ${shown}: ${allowed(issue, value)}`];
   });
 }
 
-function unknownOption(key: string, known: readonly string[]): string {
+function unknownOption(key: string, known: readonly string[], origin: (key: string) => string): string {
   const guess = nearest(key, known);
-  return `unknown option --${flagName(key)}${guess ? `; did you mean --${flagName(guess)}?` : `; known: ${known.map(flagName).join(', ')}`}`;
+  return `${origin(key)}: unknown option${guess ? `; did you mean ${flagName(guess)}?` : `; known: ${known.map(flagName).join(', ')}`}`;
 }
 
 /** What a zod issue asks of the value, in words. */

@@ -76,6 +76,7 @@ function record(backend: TorchBackend, addon: GraphsAddon, f: () => ValueAndGrad
     return work!;
   } catch (error) {
     quietly(() => addon.release(graph));
+    torch().takeUploads().forEach(freeSlot);
     throw error;
   }
 }

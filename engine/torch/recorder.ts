@@ -172,11 +172,11 @@ const cast = aten('to.dtype');
 export function valueAndGrads(backend: TorchBackend, f: () => LossOutput, weights: readonly tf.Variable[]): ValueAndGrads {
   if (recording) throw new Error('internal: valueAndGrads inside valueAndGrads');
   const current: Recording = { segments: [], rowGradients: [] };
-  recording = current;
   const addon = torch();
   const slots = weights.map((weight) => backend.slotOf(weight));
-  addon.requiresGrad(slots, true);
+  recording = current;
   try {
+    addon.requiresGrad(slots, true);
     return tf.tidy(() => {
       let aux: Readonly<Record<string, tf.Tensor>> = {};
       // the inner scope frees every intermediate tensor that the graph itself does not hold, before the backward pass

@@ -39,7 +39,7 @@ test.each<[Record<string, unknown>, string | RegExp]>([
   [{ scorerModel: 's' }, '--scorer-model is for --scorer probe:FILE'],
   [{ scorer: 'lexicon,lexicon' }, '--scorer names lexicon twice'],
   [{ model: undefined, output: undefined }, '--model is missing; --output is missing'],
-  [{ toppP: 0.5 }, 'unknown option --topp-p; did you mean --top-p?'],
+  [{ toppP: 0.5 }, '--topp-p: unknown option; did you mean top-p?'],
   [{ device: 'gpu' }, '--device is "gpu": allowed: auto, cpu, cuda, cuda:N'],
   [{ resume: true, overwrite: true }, /--resume .*--overwrite/],
 ])('%j is refused', (options, message) => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { startTestEngine } from '../models/testEngine';
@@ -131,10 +131,30 @@ test('where the best checkpoint is gone a line says so, and the best from there 
   rmSync(join(root, 'gone', 'checkpoints', 'step-6'), { recursive: true });
   const resumed = await run('gone', { ...best, resume: true });
   expect(resumed.said.join('\n')).toContain(
-    'step-6, the best checkpoint so far, is gone or damaged: the best evaluation from here on counts',
+    'step-6, the best checkpoint so far, is gone or damaged: its evaluation does not count any more',
   );
   expect(resumed.lines.at(-1)!.best_step).toBe(8);
   expect(modelBytes(resumed.output)).toEqual(modelBytes((await run('eight')).output));
+});
+
+test('where it goes while the run goes on, the last weights are the model', async () => {
+  const removed = run('removed', best, Infinity, ({ stage, done }) => {
+    if (stage === 'training' && done === 7) rmSync(join(root, 'removed', 'checkpoints', 'step-6'), { recursive: true });
+  });
+  const { said, output } = await removed;
+  expect(said.slice(-2)).toEqual([
+    expect.stringMatching(/step-6, the best checkpoint so far, is gone or damaged: its evaluation does not count any more$/),
+    'there are no weights of an evaluation with a number as eval_loss: the model has the weights of the last step, 8',
+  ]);
+  expect(modelBytes(output)).toEqual(modelBytes((await run('eight-steps')).output));
+});
+
+test('a damaged checkpoint beyond the one that the run goes on from takes no place of a whole one', async () => {
+  const { output } = await run('beyond', {}, 3);
+  mkdirSync(join(output, 'checkpoints', 'step-6'));
+  const resumed = await run('beyond', { keepCheckpoints: 1, resume: true }, 5);
+  expect(resumed.said).toContain('going on after step 3');
+  expect(checkpoints(output)).toEqual([5]);
 });
 
 test('going on with other pairs to evaluate on, or another way to judge, is refused', async () => {
@@ -144,7 +164,7 @@ test('going on with other pairs to evaluate on, or another way to judge, is refu
     `${other} does not hold the pairs on which the run's best evaluation was made`,
   );
   await expect(run('judged', { ...best, metricForBestModel: 'eval_rewards/margins', resume: true })).rejects.toThrow(
-    'metricForBestModel was eval_loss, now eval_rewards/margins',
+    '--metric-for-best-model was eval_loss, now eval_rewards/margins',
   );
   // pairs that decide nothing may change, as before
   await run('free', { eval: evaluation }, 3);

@@ -36,7 +36,9 @@ test('pairs held back are evaluated on and not trained on: the same run as one w
 test('stopped and resumed they are the same pairs; another share is another run', async () => {
   const whole = await run('whole', { evalFraction: 0.25 });
   await run('stopped', { evalFraction: 0.25 }, 4);
-  await expect(run('stopped', { evalFraction: 0.3, resume: true })).rejects.toThrow(/evalFraction was 0.25, now 0.3; .* does not hold the/);
+  await expect(run('stopped', { evalFraction: 0.3, resume: true })).rejects.toThrow(
+    /--eval-fraction was 0.25, now 0.3; .* does not hold the/,
+  );
   const resumed = await run('stopped', { evalFraction: 0.25, resume: true });
   expect(resumed.metrics).toBe(whole.metrics);
   expect(modelBytes(resumed.output)).toEqual(modelBytes(whole.output));

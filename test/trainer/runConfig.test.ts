@@ -33,6 +33,24 @@ test('flags override the file, whose names may be flags or keys', async () => {
   expect(await resolveRunConfig({ beta: 0.2 }, path)).toMatchObject({ learningRate: 3e-6, batchSize: 2, beta: 0.2 });
 });
 
+test("a flag takes the place of what contradicts it in the file, also where that is a preset's written configuration", async () => {
+  const path = file(JSON.stringify(writtenConfig(await resolveRunConfig({ ...needed, preset: 'mgpt' }))));
+  expect(await resolveRunConfig({ eval: 'e.jsonl' }, path)).toMatchObject({ eval: 'e.jsonl', evalFraction: 0, loadBestModelAtEnd: true });
+  expect(await resolveRunConfig({ warmupRatio: 0.1 }, path)).toMatchObject({ warmupSteps: 0, warmupRatio: 0.1 });
+  const other = file('model: m\ntrain: t\noutput: o\neval: e.jsonl\nwarmup-ratio: 0.1\nresume: true\n');
+  const turned = await resolveRunConfig({ evalFraction: 0.2, warmupSteps: 3, overwrite: true }, other);
+  expect(turned).toMatchObject({ evalFraction: 0.2, warmupSteps: 3, warmupRatio: 0, resume: false });
+  expect(turned.eval).toBeUndefined();
+  // nothing of the file's is given up for an option that is off
+  expect(await resolveRunConfig({ evalFraction: 0, warmupSteps: 0 }, other)).toMatchObject({ eval: 'e.jsonl', warmupRatio: 0.1 });
+});
+
+test('a file may list what flags separate by commas', async () => {
+  const path = file('model: m\ntrain: t\noutput: o\nloss: [sigmoid, sft]\nloss-weights: [1, 0.5]\nlora-targets: [q_proj, v_proj]\n');
+  expect(await resolveRunConfig({}, path)).toMatchObject({ loss: 'sigmoid,sft', lossWeights: '1,0.5', loraTargets: 'q_proj,v_proj' });
+  expect(await resolveRunConfig(needed, file('loss-weights: 2'))).toMatchObject({ lossWeights: '2' });
+});
+
 test('a written configuration reads back the same, without the way the folder was treated', async () => {
   const config = await resolveRunConfig({ ...needed, seed: 5, maxSteps: 7, resume: true });
   const path = file(JSON.stringify(writtenConfig(config)));
@@ -75,6 +93,14 @@ test('contradictions and broken files are refused', async () => {
   );
   expect(await problem({ ...needed, loss: 'exo_pair' })).toContain('--loss exo_pair needs a --label-smoothing');
   expect(await problem({ ...needed, warmupSteps: 3, warmupRatio: 0.1 })).toContain('give one of them');
+  for (const [key, flag] of [
+    ['maxPromptLength', 'prompt'],
+    ['maxCompletionLength', 'completion'],
+  ])
+    expect(await problem({ ...needed, [key]: 1024 })).toBe(
+      `--max-${flag}-length is 1024: it must be less than --max-length, which is 1024 (0: none)`,
+    );
+  expect(await problem({ ...needed, maxPromptLength: 2000, maxLength: 0 })).toBe('none');
   expect(await problem(needed, file('version: 2'))).toContain('this program reads version 1');
 });
 
@@ -105,6 +131,7 @@ test.each([
 test.each([
   [{ loss: 'sigmoid,hing' }, '--loss is "sigmoid,hing": allowed: sigmoid, hinge, .*; did you mean hinge\\?$'],
   [{ loss: 'sigmoid,sft', lossWeights: '1' }, '^--loss-weights 1 has 1 weights, and --loss sigmoid,sft 2 losses: give one each$'],
+  [{ loss: 'sigmoid,sft', lossWeights: '0,0' }, '^--loss-weights 0,0 leave nothing to train: one at least must not be 0$'],
   [{ lossWeights: '1,x' }, '^--loss-weights is "1,x": must be numbers separated by commas$'],
   [{ loss: 'exo_pair,sft' }, '^--loss exo_pair needs a --label-smoothing'],
   [
@@ -142,7 +169,7 @@ test('every option is read by the code that trains', () => {
   const root = join(__dirname, '../..');
   const sources = [
     ...readdirSync(join(root, 'trainer'))
-      .filter((name) => name !== 'runConfig.ts')
+      .filter((name) => !['runOptions.ts', 'runConfig.ts'].includes(name))
       .map((name) => join(root, 'trainer', name)),
     join(root, 'bin/dpo-train.ts'),
   ].map((path) => readFileSync(path, 'utf8'));

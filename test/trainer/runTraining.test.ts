@@ -127,12 +127,15 @@ test('a killed run: what came after the last whole checkpoint is cut and compute
   // step 7 is damaged, step 9 was never finished, the log ends in half a line
   truncateSync(join(killed, 'checkpoints', 'step-7', 'optimizer.safetensors'), 100);
   mkdirSync(join(killed, 'checkpoints', '.step-9.abc.tmp'));
+  for (const left of ['checkpoints/step-9.0123abcd.tmp', 'checkpoints/step-6.0123abcd.old', 'model.0123abcd.tmp'])
+    mkdirSync(join(killed, left));
   writeFileSync(join(killed, 'metrics.jsonl'), `${whole.metrics()}{"step":8,"lo`);
   const resumed = await run('killed', { eval: evalFile, evalEverySteps: 3, saveEverySteps: 3, resume: true });
   expect(resumed.said).toContain('going on after step 6');
   expect(resumed.metrics()).toBe(whole.metrics());
   expect(modelBytes(killed)).toEqual(modelBytes(whole.output));
   expect(readdirSync(join(killed, 'checkpoints')).sort()).toEqual(['step-3', 'step-6', 'step-7']);
+  expect(readdirSync(killed).sort()).toEqual(['checkpoints', 'config.json', 'metrics.jsonl', 'model']);
 });
 
 test('resuming with nothing to resume starts; a finished run trains no more', async () => {
@@ -189,7 +192,7 @@ test('a model inside the folder that the run would overwrite is refused', async 
 
 test('going on with other options, data or model is refused, the differences named', async () => {
   const message = await problem(run('whole', { resume: true, learningRate: 5e-4, batchSize: 2, train: evalFile }));
-  expect(message).toContain(`cannot resume ${whole.output}: learningRate was 0.001, now 0.0005; batchSize was 4, now 2;`);
+  expect(message).toContain(`cannot resume ${whole.output}: --learning-rate was 0.001, now 0.0005; --batch-size was 4, now 2;`);
   expect(message).toContain(`${evalFile} does not hold the pairs that the run started with`);
 });
 
@@ -204,7 +207,7 @@ test('a checkpoint of a version that knew fewer options goes on with their defau
   const manifest = JSON.parse(readFileSync(manifestFile, 'utf8')) as { files: Record<string, number> };
   manifest.files['state.json'] = text.length;
   writeFileSync(manifestFile, JSON.stringify(manifest));
-  expect(await problem(run('older', { resume: true, weightDecay: 0.1 }))).toContain('weightDecay was 0, now 0.1');
+  expect(await problem(run('older', { resume: true, weightDecay: 0.1 }))).toContain('--weight-decay was 0, now 0.1');
   const resumed = await run('older', { resume: true });
   expect(resumed.said).toContain('going on after step 3');
   expect(modelBytes(resumed.output)).toEqual(modelBytes(whole.output));
@@ -223,7 +226,7 @@ test("a chat template's date is that of the run's start, whatever the day on whi
   const through = await run('dated-through', { ...options, chatTemplateDate: '2020-02-05' });
   await run('dated', { ...options, chatTemplateDate: '2020-02-05' }, 2);
   expect(await problem(run('dated', { ...options, chatTemplateDate: '2020-02-06', resume: true }))).toMatch(
-    /cannot resume .*dated: chatTemplateDate was 2020-02-05, now 2020-02-06; .* does not hold the pairs that the run started with/,
+    /cannot resume .*dated: --chat-template-date was 2020-02-05, now 2020-02-06; .* does not hold the pairs that the run started with/,
   );
   const resumed = await run('dated', { ...options, resume: true });
   expect(resumed.said).toContain('going on after step 2');

@@ -22,13 +22,21 @@ export function trainingRuns(defaults: Readonly<Record<string, unknown>>) {
   const evaluation = jsonl('eval.jsonl', goldenPairs.evaluation);
 
   /** Runs in `<root>/<name>`, told to stop once `stopAfter` steps are done. */
-  async function run(name: string, options: Readonly<Record<string, unknown>> = {}, stopAfter = Infinity) {
+  async function run(
+    name: string,
+    options: Readonly<Record<string, unknown>> = {},
+    stopAfter = Infinity,
+    hear?: (event: ProgressEvent) => void,
+  ) {
     const output = join(root, name);
     const config = await resolveRunConfig({ model, train, output, cache: join(root, 'cache'), ...defaults, ...options });
     const events: ProgressEvent[] = [];
     const said: string[] = [];
     const host: RunHost = {
-      progress: (event) => events.push(event),
+      progress: (event) => {
+        events.push(event);
+        hear?.(event);
+      },
       say: (line) => said.push(line),
       shouldStop: () => events.some(({ stage, done }) => stage === 'training' && done >= stopAfter),
     };

@@ -99,6 +99,7 @@ test('a recording that breaks leaves nothing behind', () => {
   const tensors = tf.memory().numTensors;
   tf.tidy(() => void recorder.observe(work));
   expect(() => recorder.record(work)).toThrow('end failed');
+  expect(torch().takeUploads()).toEqual([]);
   expect(() => recorder.record(() => { throw new Error('inside'); })).toThrow('inside'); // prettier-ignore
   expect(calls.filter((call) => call.startsWith('release')).length).toBe(2);
   expect(tf.memory().numTensors).toBe(tensors);

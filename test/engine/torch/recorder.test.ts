@@ -35,3 +35,20 @@ test('what a segment saved is freed before the gradients of what came before it 
   expect(events).toEqual(['backward second', 'release second', 'backward first', 'release first']);
   tf.dispose([weight, loss, grads]);
 });
+
+test('weights that cannot be differentiated are refused, and the next ones are not', () => {
+  const [gone, whole] = [0, 1].map(() => currentEngine().parameter(Float32Array.of(3), [1], true));
+  const numbers = tf.tidy(() => tf.variable(tf.tensor1d([1], 'int32')));
+  gone.dispose();
+  const square = (weight: tf.Variable): number =>
+    tf.tidy(
+      () =>
+        currentEngine()
+          .valueAndGrads(() => ({ loss: tf.sum<tf.Scalar>(tf.square(weight)) }), [weight])
+          .grads[0].dataSync()[0],
+    );
+  expect(() => square(gone)).toThrow('freed already');
+  expect(() => square(numbers)).toThrow();
+  expect(square(whole)).toBe(6);
+  tf.dispose([whole, numbers]);
+});

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
-import { fileError } from '../util/files';
+import { readText, writeAtomic } from '../util/files';
 
 /** A table in Markdown. Cells must hold no line breaks; bars are escaped. */
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -23,14 +22,10 @@ export function replaceSection(text: string, name: string, content: string): str
   return `${text.slice(0, start)}${START(name)}\n\n${content}\n\n${text.slice(end)}`;
 }
 
-/** Replaces a section of a file, which need not be there yet. @throws UserError where it cannot be written */
+/** Replaces a section of a file, which need not be there yet. @throws UserError where it cannot be read or written */
 export async function writeSection(path: string, name: string, content: string): Promise<void> {
-  try {
-    const before = existsSync(path) ? await readFile(path, 'utf8') : '';
-    const prettier = await import('prettier');
-    const options = await prettier.resolveConfig(path);
-    await writeFile(path, await prettier.format(replaceSection(before, name, content), { ...options, parser: 'markdown' }));
-  } catch (error) {
-    throw fileError(error, 'write', path);
-  }
+  const before = existsSync(path) ? await readText(path) : '';
+  const prettier = await import('prettier');
+  const options = await prettier.resolveConfig(path);
+  await writeAtomic(path, await prettier.format(replaceSection(before, name, content), { ...options, parser: 'markdown' }));
 }

@@ -72,5 +72,5 @@ export function stoppedLine({ metric, greaterIsBetter, threshold, patience }: Be
 /** One line about the weights that a run leaves as its model. */
 export function bestLine({ metric, greaterIsBetter }: BestModelRule, { best, count }: EvaluationHistory, step: number): string {
   if (!best) return `there are no weights of an evaluation with a number as ${metric}: the model has the weights of the last step, ${step}`;
-  return `the model has the weights of step ${best.step}, whose ${metric} of ${Number(best.value.toPrecision(6))} is the ${greaterIsBetter ? 'highest' : 'lowest'} of ${count} evaluations`;
+  return `the model has the weights of step ${best.step}, whose ${metric} of ${Number(best.value.toPrecision(6))} is the ${greaterIsBetter ? 'highest' : 'lowest'} of ${count} evaluation${count === 1 ? '' : 's'}`;
 }

@@ -32,6 +32,7 @@ export const estimateConfigSchema = z.strictObject({
   quantization: shape.quantization,
   doubleQuantization: shape.doubleQuantization,
   recompute: shape.recompute,
+  useWeighting: shape.useWeighting,
   precision: shape.precision,
   measure: z
     .boolean()

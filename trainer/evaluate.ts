@@ -18,7 +18,8 @@ export interface EvaluateOptions extends Omit<LossOptions, 'lengths'> {
 }
 
 /**
- * Loss and rewards over all evaluation pairs, each pair weighing the same (a loss of whole batches is computed batch by batch, in the pairs' order), under TRL's names: `eval_loss`, `eval_rewards/margins`, …
+ * Loss and rewards over all evaluation pairs, each pair weighing the same, under TRL's names: `eval_loss`, `eval_rewards/margins`, … A loss
+ * of whole batches is computed batch by batch, in the pairs' order.
  * @param reference log-probabilities of these pairs
  */
 export async function evaluate(

@@ -59,6 +59,8 @@ function refuseContradictions(config: RunConfig): void {
   const { warmupSteps, warmupRatio } = config;
   if (warmupSteps > 0 && warmupRatio > 0)
     throw new UserError(`--warmup-steps is ${warmupSteps} and --warmup-ratio ${warmupRatio}: give one of them`);
+  if (config.cudaGraphs === 'on' && config.loraDropout)
+    throw new UserError(`--cuda-graphs on and --lora-dropout ${config.loraDropout}: dropout draws anew in each step; give one of them`);
   for (const key of ['maxPromptLength', 'maxCompletionLength'] as const)
     if (config.maxLength > 0 && config[key] >= config.maxLength)
       throw new UserError(

@@ -14,7 +14,7 @@ export interface StepMemory {
   optimizer: number;
   /** What the forward pass keeps for the backward pass. */
   activations: number;
-  /** Logits and log-probabilities of the completions' tokens, a chunk at most. */
+  /** Logits and log-probabilities of the completions' tokens, a chunk at most, and again those that weigh pairs. */
   logits: number;
   /** The most at a time: gradients grow while activations go. */
   peak: number;
@@ -42,7 +42,10 @@ export function stepMemory(shape: StepShape, options: EstimateConfig): StepMemor
   // CPUs keep the logits alone, and go through them in pieces
   const raw = bytes * chunk * vocabulary;
   const logProbs = !onGpu && bytes === 4 ? undefined : 4 * chunk * vocabulary;
-  const logits = raw + (logProbs ?? 0);
+  const once = raw + (logProbs ?? 0);
+  // weighted pairs' are made again while the first ones are kept for the backward pass, unless chunks are computed again there
+  const isKept = options.useWeighting && shape.targets <= rowsAtOnce(vocabulary);
+  const logits = isKept ? (logProbs ?? raw) + once : once;
   // the head's gradient is made first, while all activations are there
   const headGradient = options.loraRank === undefined ? bytes * shape.headWeights : 0;
   const starts = activations + Math.max(logits, (logProbs ?? raw) + headGradient) + accumulated;

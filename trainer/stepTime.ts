@@ -40,6 +40,8 @@ const ACTIVATION_PASSES = 5;
 const QUANTIZED_BYTES = 22;
 /** Times that a logit, or its gradient, is read or written. */
 const LOGIT_PASSES = 6;
+/** And where pairs are weighted: the logits are made once more, without gradients. */
+const WEIGHTING_PASSES = 2;
 
 /**
  * Work of a training step with the reference's log-probabilities known. A matrix product counts 2 operations a weight and row forward, and as
@@ -55,8 +57,10 @@ export function stepWork(shape: StepShape, memory: StepMemory, options: Estimate
   const layerFlops = 2 * rows * ((passes + forwards) * shape.layerMatrices + (3 + forwards) * shape.adapter) + attention;
   // several chunks of logits are computed again
   const again = targets > rowsAtOnce(shape.vocabulary) ? 1 : 0;
-  const headFlops = 2 * targets * headWeights * (passes + again);
-  const activations = memory.activations * ACTIVATION_PASSES + 4 * targets * shape.vocabulary * LOGIT_PASSES;
+  const weighting = options.useWeighting ? 1 : 0;
+  const headFlops = 2 * targets * headWeights * (passes + again + weighting);
+  const logitPasses = LOGIT_PASSES + weighting * WEIGHTING_PASSES;
+  const activations = memory.activations * ACTIVATION_PASSES + 4 * targets * shape.vocabulary * logitPasses;
   const unpacked = shape.quantized * QUANTIZED_BYTES * (2 + forwards);
   const batches = options.gradientAccumulationSteps;
   // a norm reads the gradients; the update reads them again, reads and writes weights and state, and writes the working copy

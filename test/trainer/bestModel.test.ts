@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEvaluation, bestModelRule, isExhausted, type BestModelRule, type EvaluationHistory } from '../../trainer/bestModel';
+import { afterEvaluation, bestLine, bestModelRule, isExhausted, type BestModelRule, type EvaluationHistory } from '../../trainer/bestModel';
 import { resolveRunConfig } from '../../trainer/runConfig';
 
 interface GoldenCase {
@@ -47,4 +47,15 @@ test('without a best model to keep and without patience there is no rule', async
   const options = { model: 'm', train: 't.jsonl', output: 'o', evalFraction: 0.1 };
   expect(bestModelRule(await resolveRunConfig(options))).toBeUndefined();
   expect(bestModelRule(await resolveRunConfig({ ...options, earlyStoppingPatience: 2 }))!.patience).toBe(2);
+});
+
+test('the line about the best evaluation', () => {
+  const rule = { metric: 'eval_loss', greaterIsBetter: false, threshold: 0, patience: Infinity };
+  const best = { step: 2, value: 0.123456789 };
+  const line = 'the model has the weights of step 2, whose eval_loss of 0.123457 is the lowest of';
+  expect(bestLine(rule, { count: 1, best, stale: 0 }, 2)).toBe(`${line} 1 evaluation`);
+  expect(bestLine(rule, { count: 2, best, stale: 1 }, 4)).toBe(`${line} 2 evaluations`);
+  expect(bestLine(rule, { count: 2, stale: 1 }, 4)).toBe(
+    'there are no weights of an evaluation with a number as eval_loss: the model has the weights of the last step, 4',
+  );
 });

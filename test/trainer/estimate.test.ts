@@ -91,7 +91,7 @@ const gpt2 = async (given: Record<string, unknown>) => {
   const options = resolveEstimateConfig({ model: 'm', promptTokens: 10, completionTokens: 8, batchSize: 4, ...given });
   const shape = stepShape(architecture, config, options);
   const memory = stepMemory(shape, options);
-  return { shape, memory, work: stepWork(shape, memory, options) };
+  return { options, shape, memory, work: stepWork(shape, memory, options) };
 };
 
 describe.each(['gpt2', 'llama'])('%s in 4 bits', (name) => {
@@ -176,6 +176,19 @@ test('recomputed blocks: less memory, one forward pass more', async () => {
   const forward = 2 * kept.shape.rows * 3 * 12 * 144 + 4 * kept.shape.seen * 12 * 3;
   expect(again.work.layerFlops - kept.work.layerFlops).toBe(forward);
   expect(again.work.headFlops).toBe(kept.work.headFlops);
+});
+
+test('weighted pairs: their logits once more while the first are kept, unless they go chunk by chunk', async () => {
+  const [plain, weighted] = [await gpt2({}), await gpt2({ useWeighting: true })];
+  expect(weighted.work.headFlops - plain.work.headFlops).toBe(2 * 64 * 40 * 12);
+  expect(weighted.work.bytes - plain.work.bytes).toBe(2 * 4 * 64 * 40);
+  const logits = (own: object, ofShape = plain.shape): number[] =>
+    [plain, weighted].map(({ options }) => stepMemory(ofShape, { ...options, ...own }).logits);
+  expect(logits({ device: 'cpu' })).toEqual([4 * 64 * 40, (4 + 4) * 64 * 40]);
+  expect(logits({ device: 'cpu', precision: 'bf16' })).toEqual([(2 + 4) * 64 * 40, (4 + 2 + 4) * 64 * 40]);
+  expect(logits({ device: 'cuda' })).toEqual([(4 + 4) * 64 * 40, (4 + 4 + 4) * 64 * 40]);
+  const [once, again] = logits({}, { ...plain.shape, vocabulary: 2 ** 26 });
+  expect(again).toBe(once);
 });
 
 test('the operations of a step, by hand', async () => {

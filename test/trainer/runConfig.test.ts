@@ -101,6 +101,10 @@ test('contradictions and broken files are refused', async () => {
       `--max-${flag}-length is 1024: it must be less than --max-length, which is 1024 (0: none)`,
     );
   expect(await problem({ ...needed, maxPromptLength: 2000, maxLength: 0 })).toBe('none');
+  expect(await problem({ ...needed, loraRank: 2, loraDropout: 0.1, cudaGraphs: 'on' })).toBe(
+    '--cuda-graphs on and --lora-dropout 0.1: dropout draws anew in each step; give one of them',
+  );
+  expect(await problem({ ...needed, loraRank: 2, loraDropout: 0, cudaGraphs: 'on' })).toBe('none');
   expect(await problem(needed, file('version: 2'))).toContain('this program reads version 1');
 });
 

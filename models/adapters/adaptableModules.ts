@@ -20,6 +20,7 @@ export const ALL_LINEAR = 'all-linear';
 const TOKENS = /(^|\.)(wte|embed_tokens|embed_in|word_embeddings)$/;
 const POSITIONS = /(^|\.)(wpe|embed_positions)$/;
 const HEAD = /(^|\.)(lm_head|embed_out)$/;
+const NORM = /norm$/;
 
 /** The linear layers of a model, without its embeddings and head, in the model's order. */
 export function linearModules(architecture: Architecture, config: BaseConfig): AdaptableModule[] {
@@ -30,7 +31,8 @@ export function linearModules(architecture: Architecture, config: BaseConfig): A
 export function adaptableModules(architecture: Architecture, config: BaseConfig): AdaptableModule[] {
   return Object.entries(untiedShapes(architecture, config)).flatMap(([weight, shape]): AdaptableModule[] => {
     const name = weight.replace(/\.weight$/, '');
-    if (name === weight || shape.length !== 2) return [];
+    // a norm with a scale for each head (Cohere's q_norm) has two dimensions too
+    if (name === weight || shape.length !== 2 || NORM.test(name)) return [];
     const kind = TOKENS.test(name) || POSITIONS.test(name) ? 'embedding' : 'linear';
     const inputFirst = kind === 'embedding' || (architecture.inputFirst === true && !HEAD.test(name));
     const [outputs, inputs] = inputFirst ? [shape[1], shape[0]] : shape;

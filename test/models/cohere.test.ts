@@ -1,5 +1,10 @@
+import { join } from 'node:path';
+import { linearModules } from '../../models/adapters/adaptableModules';
 import { cohere } from '../../models/cohere';
 import { cohere2 } from '../../models/cohere2';
+import { disposeModel, loadModel } from '../../models/loadModel';
+import { goldenModels, packedLogits, relativeError } from './goldens';
+import { startTestEngine } from './testEngine';
 
 const parse = (json: object) => cohere.parseConfig({ model_type: 'cohere', ...json }, 'config.json');
 const parse2 = (json: object) => cohere2.parseConfig({ model_type: 'cohere2', ...json }, 'config.json');
@@ -64,4 +69,21 @@ test.each([
   [parse2, { layer_types: ['chunked_attention'], num_hidden_layers: 1 }, /layer_types is "chunked_attention"/],
 ])('refused: %p %j', (read, json, message) => {
   expect(() => read(json)).toThrow(message);
+});
+
+test('a norm of each head is no linear layer: no adapter goes on it, and it is kept whole in a model of 4 bits', async () => {
+  await startTestEngine();
+  const folder = join(goldenModels, 'cohere');
+  const whole = await loadModel(folder, { trainable: false });
+  const names = linearModules(cohere, whole.config).map(({ name }) => name.replace(/.*layers\.\d+\./, ''));
+  expect([...new Set(names)].sort()).toEqual(
+    ['k', 'o', 'q', 'v']
+      .map((part) => `self_attn.${part}_proj`)
+      .concat(['down', 'gate', 'up'].map((part) => `mlp.${part}_proj`))
+      .sort(),
+  );
+  const packed = await loadModel(folder, { trainable: false, quantization: { type: 'nf4', double: false } });
+  const [wanted, found] = [whole, packed].map((model) => packedLogits(model, [[3, 1, 4, 1, 5]]));
+  expect(relativeError(found, wanted)).toBeLessThan(0.4);
+  [whole, packed].forEach(disposeModel);
 });

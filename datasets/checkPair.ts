@@ -40,6 +40,12 @@ export function checkPair(fields: Readonly<Record<string, unknown>>, place: stri
   return { prompt, chosen, rejected };
 }
 
+/** A value in a message: its beginning where it is long. */
+export function shownJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
 function conversation(fields: Readonly<Record<string, unknown>>, place: string): ConversationPair {
   const [chosen, rejected] = (['chosen', 'rejected'] as const).map((field) => messages(fields[field], `${place}: "${field}"`));
   if (JSON.stringify(chosen) === JSON.stringify(rejected))
@@ -70,7 +76,7 @@ function messages(value: unknown, place: string): Message[] {
   return value.map((message: unknown, i) => {
     const where = `${place}, message ${i + 1}`;
     if (typeof message !== 'object' || message === null || Array.isArray(message))
-      throw new UserError(`${where} is ${JSON.stringify(message)}; it must be an object with role and content`);
+      throw new UserError(`${where} is ${shownJson(message)}; it must be an object with role and content`);
     const { role, content } = message as Record<string, unknown>;
     if (typeof role !== 'string')
       throw new UserError(

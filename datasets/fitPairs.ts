@@ -54,7 +54,7 @@ export function fitPairs(
     throw new UserError(
       short.length === 0
         ? `${source}: no pair is left: every one has more than ${maxCharacters} characters (--max-characters)`
-        : `${source}: no pair is left: every prompt alone has ${maxLength} tokens or more (--max-length)`,
+        : `${source}: no pair is left: ${wide === 0 ? 'every prompt' : 'the prompt of every other'} alone has ${maxLength} tokens or more (--max-length)`,
     );
   return fitted.flatMap((pair, i) => (pair === null ? [] : [{ place: short[i], pair }]));
 }

@@ -1,6 +1,6 @@
 import { UserError } from '../util/errors';
 import { parseJson } from '../util/files';
-import { checkPair } from './checkPair';
+import { checkPair, shownJson } from './checkPair';
 import type { ReadPair } from './types';
 
 /**
@@ -30,7 +30,7 @@ export function jsonPairs(text: string, path: string): ReadPair[] {
   return list.map((value, i) => {
     const place = `${path}: object ${i + 1}`;
     if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new UserError(`${place} is ${JSON.stringify(value)}; it must be an object with prompt, chosen and rejected`);
+      throw new UserError(`${place} is ${shownJson(value)}; it must be an object with prompt, chosen and rejected`);
     return checkPair(value as Record<string, unknown>, place);
   });
 }

@@ -54,7 +54,7 @@ test('pairs with too many characters on either side are left out; places are tho
 test.each([
   [{ maxCharacters: 1 }, 'p.jsonl: no pair is left: every one has more than 1 characters (--max-characters)'],
   [{ maxLength: 2 }, 'p.jsonl: no pair is left: every prompt alone has 2 tokens or more (--max-length)'],
-  [{ maxCharacters: 3, maxLength: 2 }, 'p.jsonl: no pair is left: every prompt alone has 2 tokens or more (--max-length)'],
+  [{ maxCharacters: 3, maxLength: 2 }, 'p.jsonl: no pair is left: the prompt of every other alone has 2 tokens or more (--max-length)'],
 ])('%j leaves none', (bounds, message) => {
   const given = [text('a', 'b', 'c'), text('abc', 'd', 'e')];
   expect(() => fit(given, [tokens(2, 1, 1), tokens(2, 1, 1)], bounds)).toThrow(new UserError(message));

@@ -82,4 +82,7 @@ test('Parquet and JSON on the disk; what is wrong in them', async () => {
   expect((await readPairs(file('lines.json', `${JSON.stringify(row(1))}\n`))).pairs).toEqual([row(1)]);
   await expect(readPairs(file('bad.json', '[{"prompt": "a"}]'))).rejects.toThrow(/bad\.json: object 1: no field "chosen"/);
   await expect(readPairs(file('odd.json', '[3]'))).rejects.toThrow(/odd\.json: object 1 is 3; it must be an object/);
+  await expect(readPairs(file('long.json', `["${'x'.repeat(1e6)}"]`))).rejects.toThrow(
+    /long\.json: object 1 is "x{79}…; it must be an object/,
+  );
 });

@@ -9,6 +9,8 @@ import type { TokenizedPair } from './types';
 export interface PairSums {
   chosen: Float32Array;
   rejected: Float32Array;
+  /** The chosen completions' with all tokens counting the same, where tails count otherwise. */
+  wholeChosen?: Float32Array;
   /** The pairs' weights, where they are asked for. */
   weights?: Float32Array;
 }
@@ -28,9 +30,10 @@ export async function pairLogProbs(
   counting: Counting = {},
 ): Promise<PairSums> {
   const order = pairs.map((_, i) => i).sort((a, b) => packedRows(pairs[b]) - packedRows(pairs[a]) || a - b);
-  const chosen = new Float32Array(pairs.length);
-  const rejected = new Float32Array(pairs.length);
-  const weights = new Float32Array(pairs.length).fill(1);
+  const names: (keyof PairSums)[] = ['chosen', 'rejected'];
+  if (counting.tailWeight !== undefined) names.push('wholeChosen');
+  if (counting.weighted) names.push('weights');
+  const values = Object.fromEntries(names.map((name) => [name, new Float32Array(pairs.length)])) as Record<keyof PairSums, Float32Array>;
   progress({ stage, done: 0, total: pairs.length });
   for (let start = 0; start < order.length; start += batchSize) {
     const batch = order.slice(start, start + batchSize);
@@ -40,16 +43,12 @@ export async function pairLogProbs(
         counting.tailWeight !== undefined,
       );
       const result = completionLogProbs(model, packed, false, counting);
-      return [result.chosen, result.rejected, ...(result.weights ? [result.weights] : [])];
+      return names.map((name) => result[name]!);
     });
-    const [chosenValues, rejectedValues, weightValues] = await Promise.all(sums.map((sum) => sum.data<'float32'>()));
+    const read = await Promise.all(sums.map((sum) => sum.data<'float32'>()));
     tf.dispose(sums);
-    batch.forEach((pair, i) => {
-      chosen[pair] = chosenValues[i];
-      rejected[pair] = rejectedValues[i];
-      if (counting.weighted) weights[pair] = weightValues[i];
-    });
+    batch.forEach((pair, i) => names.forEach((name, n) => (values[name][pair] = read[n][i])));
     progress({ stage, done: start + batch.length, total: pairs.length });
   }
-  return { chosen, rejected, ...(counting.weighted && { weights }) };
+  return values;
 }

@@ -5,6 +5,8 @@ import type { Divergence } from './divergence';
 export interface PairLogProbs {
   chosen: tf.Tensor1D;
   rejected: tf.Tensor1D;
+  /** The policy's of the chosen completions with all tokens counting the same, where `chosen` has them otherwise. */
+  wholeChosen?: tf.Tensor1D | undefined;
   /** Factors on the pairs' losses, [B], where pairs are weighted. */
   weights?: tf.Tensor1D | undefined;
 }

@@ -32,6 +32,8 @@ export interface CompletionLogProbs {
   chosen: tf.Tensor1D;
   /** [B] */
   rejected: tf.Tensor1D;
+  /** [B]: each chosen completion's with its tail counting as all else, where tails count otherwise. */
+  wholeChosen?: tf.Tensor1D;
   /** [N]: of each target. */
   perToken: tf.Tensor1D;
   /** [B]: each pair's weight, where they are asked for; no gradient flows through it. */
@@ -176,7 +178,8 @@ export function completionLogProbsOf(
       );
     };
     const [chosen, rejected] = sides(perToken, tailWeight);
-    if (!weighted) return { chosen, rejected, perToken };
+    const result = { chosen, rejected, perToken, ...(tailWeight !== undefined && { wholeChosen: sides(perToken, 1)[0] }) };
+    if (!weighted) return result;
     const weights = withoutGradient((): tf.Tensor1D => {
       // with doubled logits a token has log p² - log sum p²
       const doubled = tokenLogProbs(rows, weight, targets, { ...options, sharpness: 2 }, chunkRows);
@@ -186,7 +189,7 @@ export function completionLogProbsOf(
       const [first, second] = sums.map((sum, side) => tf.div<tf.Tensor1D>(sum, counts[side]));
       return tf.exp(tf.add<tf.Tensor1D>(first, second));
     });
-    return { chosen, rejected, perToken, weights };
+    return { ...result, weights };
   });
 }
 

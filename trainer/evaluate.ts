@@ -40,7 +40,8 @@ export async function evaluate(
       const [sums, referenceSums, own] = [policy, reference, lengths].map(({ chosen, rejected }) =>
         uploadSides({ chosen: chosen.subarray(start, end), rejected: rejected.subarray(start, end) }),
       );
-      const policySums = policy.weights ? { ...sums, weights: tf.tensor1d(policy.weights.subarray(start, end)) } : sums;
+      const part = (values: Float32Array | undefined): tf.Tensor1D | undefined => values && tf.tensor1d(values.subarray(start, end));
+      const policySums = { ...sums, wholeChosen: part(policy.wholeChosen), weights: part(policy.weights) };
       return pairMetrics(loss.compute(policySums, referenceSums, { beta, labelSmoothing, lengths: own }), policySums).dataSync();
     });
     row.forEach((mean, i) => (means[i] += (mean * (end - start)) / pairs.length));

@@ -98,8 +98,8 @@ export function refuseIdleLossOptions(options: LossChoice): void {
   const unweighted = names.find((name) => OF_BATCH.includes(name));
   if (options.useWeighting && unweighted !== undefined)
     throw new UserError(`--use-weighting weighs pairs, and ${unweighted} is a loss of the whole batch: leave one of them out`);
-  if (options.ldAlpha !== undefined && names.includes('sft'))
-    throw new UserError(`--ld-alpha is ${options.ldAlpha}: sft takes whole completions; leave it out, or sft out of --loss ${loss}`);
+  if (options.ldAlpha !== undefined && names.every((name) => name === 'sft'))
+    throw new UserError(`--ld-alpha is ${options.ldAlpha}: --loss sft alone has no use for it`);
   if (discopopTau !== 0.05 && !names.includes('discopop'))
     throw new UserError(`--discopop-tau is ${discopopTau}: it belongs to discopop, and --loss is ${loss}`);
 }

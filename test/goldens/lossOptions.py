@@ -36,6 +36,7 @@ OPTIONS = {
     "sigmoid, alpha divergence of 1.7": dict(loss_type="sigmoid", f_divergence_type="alpha_divergence", f_alpha_divergence_coef=1.7),
     "sigmoid, ld_alpha": dict(loss_type="sigmoid", ld_alpha=0.4),
     "ipo, ld_alpha of 0": dict(loss_type="ipo", ld_alpha=0.0),
+    "sigmoid and sft, ld_alpha": dict(loss_type=["sigmoid", "sft"], loss_weights=[1.0, 0.5], ld_alpha=0.4),
     "sigmoid, use_weighting": dict(loss_type="sigmoid", use_weighting=True),
     "ipo and bco_pair, use_weighting": dict(loss_type=["ipo", "bco_pair"], loss_weights=[0.01, 1.0], use_weighting=True),
     "sigmoid, ld_alpha and use_weighting": dict(loss_type="sigmoid", ld_alpha=0.6, use_weighting=True),

@@ -144,7 +144,7 @@ test.each([
   ],
   [{ loss: 'sft', fDivergenceType: 'forward_kl' }, '--loss sft alone has no use for it'],
   [{ fDivergenceType: 'forward_kl', fAlphaDivergenceCoef: 0.4 }, '^--f-alpha-divergence-coef is 0.4: it belongs to alpha_divergence'],
-  [{ loss: 'sigmoid,sft', ldAlpha: 0.5 }, '^--ld-alpha is 0.5: sft takes whole completions'],
+  [{ loss: 'sft', ldAlpha: 0.5 }, '^--ld-alpha is 0.5: --loss sft alone has no use for it$'],
   [{ loss: 'sigmoid,aot', useWeighting: true }, '^--use-weighting weighs pairs, and aot is a loss of the whole batch'],
   [{ ldAlpha: 2 }, '^--ld-alpha is 2: must be at most 1$'],
   [{ discopopTau: 0.1 }, '^--discopop-tau is 0.1: it belongs to discopop, and --loss is sigmoid$'],

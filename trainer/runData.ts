@@ -1,7 +1,7 @@
 import { holdOut, type HeldOut } from '../datasets/holdOut';
 import { readPairs } from '../datasets/readPairs';
 import { tokenizePairs } from '../datasets/tokenizePairs';
-import type { TokenizedPair } from '../datasets/types';
+import type { ReadPair, TokenizedPair } from '../datasets/types';
 import { readConfig } from '../models/readConfig';
 import type { Model } from '../models/types';
 import { UserError } from '../util/errors';
@@ -27,16 +27,22 @@ interface Listener {
 /** Reads and tokenises the pairs to train and to evaluate on. @throws UserError for what cannot be read, or when no pair is left to train on */
 export async function readData(config: RunConfig, host: Listener): Promise<RunData> {
   const { maxPositions } = (await readConfig(config.model)).config;
-  const read = async (source: string): Promise<TokenizedPair[]> => {
+  const open = async (source: string): Promise<{ source: string; pairs: ReadPair[] }> => {
     const { pairs, notes } = await readPairs(source, host.progress);
     for (const note of notes) host.say(note);
+    return { source, pairs };
+  };
+  const tokenize = ({ source, pairs }: { source: string; pairs: ReadPair[] }): Promise<TokenizedPair[]> => {
     const { applyChatTemplate, maxCharacters, maxPromptLength, maxCompletionLength, maxLength } = config;
     const where = { modelFolder: config.model, cacheFolder: config.cache, maxPositions, source };
     const bounds = { maxCharacters, maxPromptLength, maxCompletionLength, maxLength };
     const options = { ...where, ...bounds, applyChatTemplate, templateDay: config.chatTemplateDate, say: host.say };
     return tokenizePairs(pairs, options, host.progress);
   };
-  const all = await read(config.train);
+  // both files before either is tokenised, which takes long
+  const train = await open(config.train);
+  const evaluation = config.eval === undefined ? undefined : await open(config.eval);
+  const all = await tokenize(train);
   if (config.evalFraction > 0) {
     const split = holdOut(all.length, config.evalFraction, config.seed);
     if (split.train.length === 0)
@@ -46,8 +52,8 @@ export async function readData(config: RunConfig, host: Listener): Promise<RunDa
     return { pairs: at(split.train), evalPairs: at(split.heldOut), split: { all, ...split } };
   }
   host.say(`${all.length} pairs to train on from ${config.train}`);
-  if (config.eval === undefined) return { pairs: all };
-  const evalPairs = await read(config.eval);
+  if (!evaluation) return { pairs: all };
+  const evalPairs = await tokenize(evaluation);
   host.say(`${evalPairs.length} pairs to evaluate on from ${config.eval}`);
   return { pairs: all, evalPairs };
 }

@@ -331,3 +331,16 @@ test('launches bound a step whose arithmetic is small beside its layers', () => 
   expect(launchesBound({ config, weights }, 159)).toBe(true);
   expect(launchesBound({ config, weights }, 161)).toBe(false);
 });
+
+test('a file of evaluation pairs that is not there is named before anything is tokenised', async () => {
+  const events: ProgressEvent[] = [];
+  const config = await resolveRunConfig({
+    ...base,
+    eval: join(root, 'missing.jsonl'),
+    output: join(root, 'no eval'),
+    cache: join(root, 'fresh cache'),
+  });
+  const host: RunHost = { progress: (event) => events.push(event), say: () => undefined, shouldStop: () => false };
+  expect(await problem(runTraining(config, host))).toMatch(/missing\.jsonl/);
+  expect(events.filter(({ stage }) => stage.includes('tokenis'))).toEqual([]);
+});

@@ -18,6 +18,8 @@ export interface DownloadOptions {
   refused?: (answer: HubRefusal) => UserError;
   /** Told of every piece: bytes of the file that are there. */
   onBytes?: (there: number) => void;
+  /** Told before a wait that the hub asked for. */
+  onWait?: (there: number, seconds: number, why: string) => void;
   /** Milliseconds before the second attempt, doubled for each further one; more where the hub says how long it will refuse. */
   patience?: number;
 }
@@ -47,6 +49,7 @@ export async function downloadFile(url: string, target: string, file: HubFile, o
     if (fruitless >= FRUITLESS_ATTEMPTS)
       throw new HubUnreachable(`cannot download ${file.path}: ${why}; what has arrived is kept: run the command again to go on`);
     const patience = fruitless > 0 ? (options.patience ?? 1000) * 2 ** (fruitless - 1) : 0;
+    if (wait > patience) options.onWait?.(there, wait / 1000, why);
     if (Math.max(patience, wait) > 0) await new Promise((resolve) => setTimeout(resolve, Math.max(patience, wait)));
   }
   const found = await checksum(partial, file);

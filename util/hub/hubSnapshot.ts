@@ -81,20 +81,21 @@ async function fetchFiles(
   const absent = missing.filter((file) => !existsSync(blob(file)));
   const total = absent.reduce((sum, { size }) => sum + size, 0);
   let before = 0;
-  const report = (file: HubFile, there: number): void =>
+  const report = (file: HubFile, there: number, waiting?: string): void =>
     progress({
       stage: `download ${repoText(repo)} (MB)`,
       // rounded up: never 0 of 0 for small files
       done: Math.min(Math.ceil((before + there) / MEGABYTE), Math.ceil(total / MEGABYTE)),
       total: Math.ceil(total / MEGABYTE),
-      fields: { file: file.path },
+      fields: { file: file.path, ...(waiting !== undefined && { waiting }) },
     });
   for (const file of missing) {
     const target = blob(file);
     if (!existsSync(target)) {
       const refused = (answer: HubRefusal): UserError => refusal(repo, settings, answer, file.path);
       const onBytes = (there: number): void => report(file, there);
-      const options = { ...settings, ...(patience !== undefined && { patience }), refused, onBytes };
+      const onWait = (there: number, seconds: number, why: string): void => report(file, there, `${Math.ceil(seconds)} s (${why})`);
+      const options = { ...settings, ...(patience !== undefined && { patience }), refused, onBytes, onWait };
       await downloadFile(fileUrl(repo, commit, file.path, settings), target, file, options);
       before += file.size;
     }

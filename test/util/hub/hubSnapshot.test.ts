@@ -198,13 +198,15 @@ test('a repository that was renamed is found under its old name', async () => {
   expect(path).toContain('models--old-body--old-name');
 });
 
-test('a server that counts requests is left alone for as long as it says', async () => {
+test('a server that counts requests is left alone for as long as it says, and the bar says so', async () => {
   const before = Date.now();
+  const waits: unknown[] = [];
   // from inside the choice on: the listing is there, the content is not
   await hubSnapshot(repo, (paths) => ((server.faults.limited = 1), choose(paths)), {
-    ...{ progress: () => {}, say: () => {}, settings, patience: 1 },
+    ...{ progress: ({ fields }) => fields?.waiting !== undefined && waits.push(fields), say: () => {}, settings, patience: 1 },
   });
   expect(server.faults.limited).toBe(0);
+  expect(waits).toEqual([{ file: expect.any(String), waiting: '1 s (status 429)' }]);
   expect(Date.now() - before).toBeGreaterThanOrEqual(1000);
 });
 

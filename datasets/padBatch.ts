@@ -29,11 +29,13 @@ export function batchSize(pairs: readonly TokenizedPair[]): BatchSize {
   return size;
 }
 
+/** Rows with padding: one for each missing segment, and one at least for the segment of the rest. */
+const leastRows = ({ rows, missing }: BatchSize): number => rows + missing + 1;
+
 /** The least size that each of the batches, of as many pairs, can be padded to. */
 export function commonSize(sizes: readonly BatchSize[]): BatchSize {
   const most = (of: (size: BatchSize) => number): number => sizes.reduce((largest, size) => Math.max(largest, of(size)), 0);
-  // a row for each missing segment, and one at least for the segment of the rest
-  const rows = most((size) => size.rows + size.missing + 1);
+  const rows = most(leastRows);
   const keys = most((size) => size.keys + rows - size.rows);
   return {
     pairs: sizes[0].pairs,
@@ -47,11 +49,10 @@ export function commonSize(sizes: readonly BatchSize[]): BatchSize {
 
 /** Whether a batch can be padded to a size. */
 export function fits(batch: BatchSize, size: BatchSize): boolean {
-  const { rows } = commonSize([batch]);
   const padKeys = size.keys - batch.keys;
   return (
     batch.pairs === size.pairs &&
-    rows <= size.rows &&
+    leastRows(batch) <= size.rows &&
     batch.targets <= size.targets &&
     padKeys >= size.rows - batch.rows &&
     Math.max(batch.longest, padKeys - batch.missing) <= size.longest

@@ -10,6 +10,8 @@ export interface RandomOptions {
   trainable: boolean;
   /** Keep the linear layers' weights in 4 bits. */
   quantization?: Quantization | undefined;
+  /** The next weight's values; by default `randomValues`. */
+  values?: (count: number) => Float32Array;
 }
 
 /** Numbers that are drawn; larger weights repeat them. */
@@ -28,12 +30,13 @@ export function randomValues(count: number): Float32Array {
  * A model of random weights on the current engine, to be timed: norms' scales are 1. Free it with `disposeModel`.
  * @throws UserError for 4 bits on an engine that has none
  */
-export function randomModel(architecture: Architecture, config: BaseConfig, { name, trainable, quantization }: RandomOptions): Model {
+export function randomModel(architecture: Architecture, config: BaseConfig, options: RandomOptions): Model {
+  const { name, trainable, quantization, values: draw = randomValues } = options;
   const engine = currentEngine();
   const packed = quantization ? quantizedNames({ architecture, config }, engine, quantization) : new Set<string>();
   const weights = Object.entries(architecture.weightShapes(config)).map(([weightName, shape]): [string, tf.Variable] => {
     const count = shape.reduce((product, length) => product * length, 1);
-    const values = shape.length === 1 && weightName.endsWith('.weight') ? new Float32Array(count).fill(1) : randomValues(count);
+    const values = shape.length === 1 && weightName.endsWith('.weight') ? new Float32Array(count).fill(1) : draw(count);
     const weight = packed.has(weightName)
       ? engine.quantizedParameter!(values, shape, quantization!, architecture.inputFirst ?? false)
       : engine.parameter(values, shape, trainable);

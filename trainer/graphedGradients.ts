@@ -4,7 +4,7 @@ import type { TokenizedPair } from '../datasets/types';
 import type { GraphRecorder, RecordedWork, ValueAndGrads } from '../engine/engine';
 import { tensorsWithin } from '../engine/ops/tensorsWithin';
 import { UserError } from '../util/errors';
-import type { BatchGradients, RecordableStep, StepBatch } from './stepInputs';
+import { plainGradients, type BatchGradients, type RecordableStep, type StepBatch } from './stepInputs';
 
 /** A size that batches are padded to, and what is known of it. */
 interface Bucket {
@@ -32,7 +32,7 @@ export function graphedGradients(
   say: (line: string) => void,
 ): { gradients: BatchGradients; dispose: () => void } {
   let known: Bucket[] = buckets.map((size) => ({ size }));
-  const asItIs: BatchGradients = (batch) => step.compute(step.upload(batch));
+  const asItIs = plainGradients(step);
   const dispose = (): void => {
     for (const { recorded } of known) {
       recorded?.work.dispose();

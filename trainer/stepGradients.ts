@@ -42,7 +42,8 @@ export function stepGradients(
   say: (line: string) => void,
 ): { gradients: BatchGradients; dispose: () => void } {
   const { config, model } = source;
-  const plain = { gradients: plainGradients(source), dispose: () => undefined };
+  const step = recordableStep(source);
+  const plain = { gradients: plainGradients(step), dispose: () => undefined };
   const without = (reason: string): typeof plain => {
     if (config.cudaGraphs === 'on') throw new UserError(`--cuda-graphs on: ${reason}`);
     say(`CUDA graphs are not used: ${reason}`);
@@ -61,7 +62,7 @@ export function stepGradients(
   const recorder = engine.graphRecorder();
   if (typeof recorder === 'string') return without(recorder);
   say(`CUDA graphs for batches of up to ${buckets.map(({ rows }) => rows).join(', ')} tokens`);
-  return graphedGradients(recordableStep(source), pairs, buckets, recorder, say);
+  return graphedGradients(step, pairs, buckets, recorder, say);
 }
 
 /** Sizes of all whole batches of the run. */

@@ -86,7 +86,6 @@ export function recordableStep({ model, loss, config, reference }: StepSource): 
 }
 
 /** Gradients computed as they are. */
-export function plainGradients(source: StepSource): BatchGradients {
-  const { upload, compute } = recordableStep(source);
+export function plainGradients({ upload, compute }: RecordableStep): BatchGradients {
   return (batch) => compute(upload(batch));
 }

@@ -3,7 +3,7 @@ import { accumulateGradients, globalNorm } from '../engine/ops/updates';
 import { withDropout } from '../models/adapters/adapterDropout';
 import { seedFrom } from '../util/random';
 import type { Optimizer } from './optimizer';
-import { plainGradients, type BatchGradients, type StepBatch, type StepSource } from './stepInputs';
+import { plainGradients, recordableStep, type BatchGradients, type StepBatch, type StepSource } from './stepInputs';
 
 /** What every step of a run uses. */
 export interface StepContext extends StepSource {
@@ -28,7 +28,7 @@ export interface StepResult {
  */
 export function trainStep(context: StepContext, batches: readonly StepBatch[], learningRate: number, step: number): StepResult {
   const { config, model, optimizer } = context;
-  const gradients = context.gradients ?? plainGradients(context);
+  const gradients = context.gradients ?? plainGradients(recordableStep(context));
   return tf.tidy(() => {
     let grads: tf.Tensor[] | undefined;
     const rows = batches.map((batch, place) => {

@@ -1,5 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core';
-import { currentEngine } from '../../engine/engine';
+import { randomModel } from '../../models/randomModel';
 import { architectureFor } from '../../models/registry';
 import type { Model } from '../../models/types';
 import { randomStream } from '../../util/random';
@@ -26,13 +25,11 @@ export function randomGpt2(shape: Gpt2Shape, trainable = true): Model {
   const architecture = architectureFor('gpt2', 'bench');
   const config = architecture.parseConfig(rawConfig, 'bench');
   const random = randomStream(0);
-  const weights = Object.fromEntries(
-    Object.entries(architecture.weightShapes(config)).map(([name, dimensions]) => {
-      const isScale = /ln_[12f]\.weight$/.test(name);
-      const values = new Float32Array(tf.util.sizeFromShape([...dimensions]));
-      for (let i = 0; i < values.length; i++) values[i] = isScale ? 1 : (random() - 0.5) * 0.07;
-      return [name, currentEngine().parameter(values, dimensions, trainable)];
-    }),
-  );
-  return { architecture, config, weights, rawConfig, folder: 'bench', contentHash: 'bench' };
+  // every value is drawn: rows of an embedding that repeat would be tokens of equal probability
+  const values = (count: number): Float32Array => {
+    const drawn = new Float32Array(count);
+    for (let i = 0; i < count; i++) drawn[i] = (random() - 0.5) * 0.07;
+    return drawn;
+  };
+  return { ...randomModel(architecture, config, { name: 'bench', trainable, values }), rawConfig };
 }

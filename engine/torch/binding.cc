@@ -6,6 +6,7 @@
 
 #include "autograd.h"
 #include "machine.h"
+#include "nodeApi.h"
 #include "operators.h"
 #include "ownKernels.h"
 #include "slots.h"
@@ -20,25 +21,16 @@ napi_value guarded(napi_env env, napi_callback_info info) {
   size_t count = kMaxArguments;
   napi_value args[kMaxArguments];
   napi_get_cb_info(env, info, &count, args, nullptr, nullptr);
-  std::string message;
-  try {
+  return throwing(env, [&] {
     if (count < required) fail("internal: too few arguments");
     if (count > kMaxArguments) fail("internal: too many arguments");
     return f(env, stateOf(env), count, args);
-  } catch (const c10::Error& error) {
-    message = error.what_without_backtrace();
-  } catch (const std::exception& error) {
-    message = error.what();
-  }
-  napi_throw_error(env, nullptr, message.c_str());
-  return nullptr;
+  });
 }
 
 template <Function f, size_t required>
 void define(napi_env env, napi_value exports, const char* name) {
-  napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, guarded<f, required>, nullptr, &function);
-  napi_set_named_property(env, exports, name, function);
+  defineFunction(env, exports, name, guarded<f, required>);
 }
 
 template <typename T>

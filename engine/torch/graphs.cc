@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "nodeApi.h"
+
 namespace {
 
 struct Recorded {
@@ -148,23 +150,12 @@ napi_value guarded(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value args[1];
   napi_get_cb_info(env, info, &count, args, nullptr, nullptr);
-  std::string message;
-  try {
-    return f(env, stateOf(env), args);
-  } catch (const c10::Error& error) {
-    message = error.what_without_backtrace();
-  } catch (const std::exception& error) {
-    message = error.what();
-  }
-  napi_throw_error(env, nullptr, message.c_str());
-  return nullptr;
+  return throwing(env, [&] { return f(env, stateOf(env), args); });
 }
 
 template <Function f>
 void define(napi_env env, napi_value exports, const char* name) {
-  napi_value function;
-  napi_create_function(env, name, NAPI_AUTO_LENGTH, guarded<f>, nullptr, &function);
-  napi_set_named_property(env, exports, name, function);
+  defineFunction(env, exports, name, guarded<f>);
 }
 
 napi_value initialise(napi_env env, napi_value exports) {

@@ -10,6 +10,7 @@ import type { Progress } from '../util/progress';
 import { hardware } from './hardware';
 import { writeSection } from './markdown';
 import { measure, type MeasuredComparison } from './measure';
+import { checkRounds, chosenNames } from './options';
 import { writePairs, writeTexts } from './pairs';
 import type { Peaks } from './roofline';
 import { runProgram } from './runProgram';
@@ -55,11 +56,11 @@ runCli(async () => {
     .parse();
   if (argv.pairs !== undefined) return writePairs(argv.pairs, PAIRS_NEEDED);
   // importing takes no GPU: the other set has it
-  const groups = chosenGroups(argv.only).filter(
+  const groups = chosenNames(argv.only, GROUPS).filter(
     (group) => argv.only !== undefined || (group === 'import' ? argv.device === 'cpu' : group !== 'gemma' || !argv.quick),
   );
   const rounds = argv.rounds ?? (argv.quick ? 1 : 3);
-  if (!Number.isInteger(rounds) || rounds < 1) throw new UserError(`--rounds is ${rounds}: a whole number of at least 1 is allowed`);
+  checkRounds(rounds);
   if (argv.gguf !== undefined && !existsSync(argv.gguf)) throw new UserError(`--gguf ${argv.gguf}: there is no such file`);
   if (argv.model !== undefined && !existsSync(join(argv.model, 'config.json')))
     throw new UserError(`--model ${argv.model}: there is no config.json in it`);
@@ -95,14 +96,6 @@ runCli(async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
-
-function chosenGroups(only: string | undefined): Group[] {
-  if (only === undefined) return [...GROUPS];
-  const names = only.split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !(GROUPS as readonly string[]).includes(name));
-  if (unknown !== undefined) throw new UserError(`--only ${unknown}: allowed are ${GROUPS.join(', ')}`);
-  return names as Group[];
-}
 
 function knownGguf(quick: boolean): string | undefined {
   const file = quick

@@ -1,8 +1,7 @@
 /*
  * Holds what `dpo-estimate --measure` says of training steps against real ones: the two run in turn, each in a process of its own, some rounds; the
  * least estimate against the fastest step. `--clock processor` compares the time that one thread spends on a processor, which other programs
- * hardly lengthen: on a busy machine the other tells little. Writes
- * the clock's table in docs/memory.md.
+ * hardly lengthen: on a busy machine the other tells little. Writes the clock's table in docs/memory.md.
  *
  *   node dist/bench/estimates.js [--clock processor] [--rounds 3] [--only gemma,lora] [--output FILE]
  */
@@ -15,6 +14,7 @@ import { UserError } from '../util/errors';
 import { packageRoot } from '../util/packageRoot';
 import { hardware } from './hardware';
 import { writeSection } from './markdown';
+import { checkRounds, chosenNames } from './options';
 import type { Printed } from './ours/program';
 import { runProgram } from './runProgram';
 import { estimatesTable } from './tables';
@@ -72,9 +72,11 @@ const CASES: readonly Case[] = [
   { name: 'gemma', title: 'Gemma 3 270M, 4 pairs', model: 'gemma', given: { batchSize: 4 }, runs: 2 },
 ];
 
+const NAMES = CASES.map(({ name }) => name);
+
 runCli(async () => {
   const flags = {
-    only: { type: 'string', requiresArg: true, describe: `which runs, separated by commas: ${CASES.map(({ name }) => name).join(', ')}` },
+    only: { type: 'string', requiresArg: true, describe: `which runs, separated by commas: ${NAMES.join(', ')}` },
     clock: { choices: ['wall', 'processor'] as const, default: 'wall' as const, describe: "what time is; processor: one thread's own" },
     rounds: { type: 'number', requiresArg: true, default: 3, describe: 'times that estimate and steps run, in turn' },
     device: { choices: ['cpu', 'cuda'] as const, default: 'cpu' as const, describe: 'where both run' },
@@ -88,8 +90,9 @@ runCli(async () => {
     .fail(usageErrors(Object.keys(flags)))
     .parse();
   const { rounds, clock, device } = argv;
-  if (!Number.isInteger(rounds) || rounds < 1) throw new UserError(`--rounds is ${rounds}: a whole number of at least 1 is allowed`);
-  const cases = chosenCases(argv.only);
+  checkRounds(rounds);
+  const chosen = chosenNames(argv.only, NAMES);
+  const cases = CASES.filter(({ name }) => chosen.includes(name));
   const machine = hardware(device === 'cuda');
   if (clock === 'processor') process.env.OMP_NUM_THREADS = '1';
   const folder = mkdtempSync(join(tmpdir(), 'dpo-estimates-'));
@@ -122,14 +125,6 @@ runCli(async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
-
-function chosenCases(only: string | undefined): readonly Case[] {
-  if (only === undefined) return CASES;
-  const names = only.split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !CASES.some((one) => one.name === name));
-  if (unknown !== undefined) throw new UserError(`--only ${unknown}: allowed are ${CASES.map(({ name }) => name).join(', ')}`);
-  return CASES.filter(({ name }) => names.includes(name));
-}
 
 async function printed(script: string, options: Json): Promise<Printed> {
   const outcome = await runProgram('ours', { label: script, script, options });

@@ -1,5 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { currentEngine, useEngine } from '../../engine/engine';
@@ -8,44 +7,18 @@ import { runTraining, type RunHost } from '../../trainer/runTraining';
 import { launchesBound } from '../../trainer/stepGradients';
 import { UserError } from '../../util/errors';
 import type { ProgressEvent } from '../../util/progress';
-import { goldenModels } from '../models/goldens';
 import { startTestEngine } from '../models/testEngine';
 import { replayRecorder } from './replayRecorder';
-import { goldenPairs, trainingGoldens } from './trainingGolden';
+import { goldenPairs } from './trainingGolden';
+import { trainingRuns } from './trainingRun';
 
-const root = mkdtempSync(join(tmpdir(), 'run-training-'));
-const model = join(root, 'base');
-const jsonl = (name: string, pairs: readonly object[]): string => {
-  const path = join(root, name);
-  writeFileSync(path, pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(''));
-  return path;
-};
-const trainFile = jsonl('train.jsonl', goldenPairs.train);
-const evalFile = jsonl('eval.jsonl', goldenPairs.evaluation);
 // five steps an epoch, the last of two pairs: 7 steps end in the second epoch
-const base = { model, train: trainFile, batchSize: 4, maxSteps: 7, learningRate: 1e-3, warmupSteps: 2, schedule: 'linear', seed: 11 };
+const options = { batchSize: 4, maxSteps: 7, learningRate: 1e-3, warmupSteps: 2, schedule: 'linear', seed: 11 };
+const { root, model, train: trainFile, evaluation: evalFile, jsonl, run, remove } = trainingRuns(options);
+const base = { model, train: trainFile, ...options };
 
-beforeAll(async () => {
-  await startTestEngine();
-  cpSync(join(goldenModels, 'gpt2'), model, { recursive: true });
-  for (const name of ['tokenizer.json', 'tokenizer_config.json']) cpSync(join(trainingGoldens, name), join(model, name));
-});
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-/** Runs in `<root>/<name>`, told to stop once `stopAfter` steps are done; -1: at the first sign of life. */
-async function run(name: string, options: Record<string, unknown> = {}, stopAfter = Infinity) {
-  const output = join(root, name);
-  const config = await resolveRunConfig({ ...base, output, cache: join(root, 'cache'), ...options });
-  const events: ProgressEvent[] = [];
-  const said: string[] = [];
-  const host: RunHost = {
-    progress: (event) => events.push(event),
-    say: (line) => said.push(line),
-    shouldStop: () => events.some(({ stage, done }) => stopAfter < 0 || (stage === 'training' && done >= stopAfter)),
-  };
-  const outcome = await runTraining(config, host);
-  return { output, outcome, events, said, metrics: () => readFileSync(join(output, 'metrics.jsonl'), 'utf8') };
-}
+beforeAll(() => startTestEngine());
+afterAll(remove);
 
 const modelBytes = (folder: string): Buffer => readFileSync(join(folder, 'model', 'model.safetensors'));
 const problem = (promise: Promise<unknown>): Promise<string> =>
@@ -75,8 +48,7 @@ test('a run leaves its configuration, metrics, checkpoints and a model folder th
     'tokenizer_config.json',
   ]);
   expect(JSON.parse(readFileSync(join(whole.output, 'config.json'), 'utf8'))).toMatchObject({ version: 1, ...base });
-  const lines = whole
-    .metrics()
+  const lines = whole.metrics
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, number>);
@@ -90,7 +62,7 @@ test('a run leaves its configuration, metrics, checkpoints and a model folder th
 
 test('the same seed gives the same bytes, another seed others; evaluating and saving change nothing', async () => {
   const again = await run('again', { eval: evalFile, evalEverySteps: 3, saveEverySteps: 3 });
-  expect(again.metrics()).toBe(whole.metrics());
+  expect(again.metrics).toBe(whole.metrics);
   expect(modelBytes(again.output)).toEqual(modelBytes(whole.output));
   const bare = await run('bare', { saveEverySteps: 0 });
   expect(modelBytes(bare.output)).toEqual(modelBytes(whole.output));
@@ -116,7 +88,7 @@ test.each([
   expect(existsSync(join(stopped.output, 'model'))).toBe(false);
   const resumed = await run(`${optimizer}-stopped`, { ...options, resume: true });
   expect(resumed.said).toContain('going on after step 3');
-  expect(resumed.metrics()).toBe(uninterrupted.metrics());
+  expect(resumed.metrics).toBe(uninterrupted.metrics);
   expect(modelBytes(resumed.output)).toEqual(modelBytes(uninterrupted.output));
 });
 
@@ -129,10 +101,10 @@ test('a killed run: what came after the last whole checkpoint is cut and compute
   mkdirSync(join(killed, 'checkpoints', '.step-9.abc.tmp'));
   for (const left of ['checkpoints/step-9.0123abcd.tmp', 'checkpoints/step-6.0123abcd.old', 'model.0123abcd.tmp'])
     mkdirSync(join(killed, left));
-  writeFileSync(join(killed, 'metrics.jsonl'), `${whole.metrics()}{"step":8,"lo`);
+  writeFileSync(join(killed, 'metrics.jsonl'), `${whole.metrics}{"step":8,"lo`);
   const resumed = await run('killed', { eval: evalFile, evalEverySteps: 3, saveEverySteps: 3, resume: true });
   expect(resumed.said).toContain('going on after step 6');
-  expect(resumed.metrics()).toBe(whole.metrics());
+  expect(resumed.metrics).toBe(whole.metrics);
   expect(modelBytes(killed)).toEqual(modelBytes(whole.output));
   expect(readdirSync(join(killed, 'checkpoints')).sort()).toEqual(['step-3', 'step-6', 'step-7']);
   expect(readdirSync(killed).sort()).toEqual(['checkpoints', 'config.json', 'metrics.jsonl', 'model']);
@@ -142,10 +114,10 @@ test('resuming with nothing to resume starts; a finished run trains no more', as
   const fresh = await run('fresh', { resume: true });
   expect(fresh.said.join('\n')).toContain('no checkpoint');
   expect(modelBytes(fresh.output)).toEqual(modelBytes(whole.output));
-  const before = fresh.metrics();
+  const before = fresh.metrics;
   const again = await run('fresh', { resume: true });
   expect(again.outcome.step).toBe(7);
-  expect(again.metrics()).toBe(before);
+  expect(again.metrics).toBe(before);
   expect(modelBytes(again.output)).toEqual(modelBytes(whole.output));
 });
 
@@ -170,19 +142,19 @@ test('reference log-probabilities are computed once: the next run takes them fro
   truncateSync(join(cache, 'reference', file), 200);
   const damaged = await run('damaged', { cache, maxSteps: 2, saveEverySteps: 0 });
   expect(computed(damaged.events)).toBe(8);
-  expect(damaged.metrics()).toBe(first.metrics());
+  expect(damaged.metrics).toBe(first.metrics);
 });
 
 test('a folder that holds a run is left alone unless told otherwise', async () => {
-  const before = whole.metrics();
+  const before = whole.metrics;
   expect(await problem(run('whole'))).toBe(
     `${whole.output} already holds a run (config.json): --resume goes on with it, --overwrite deletes it`,
   );
-  expect(whole.metrics()).toBe(before);
+  expect(whole.metrics).toBe(before);
   cpSync(whole.output, join(root, 'overwritten'), { recursive: true });
   writeFileSync(join(root, 'overwritten', 'notes.txt'), 'mine');
   const anew = await run('overwritten', { overwrite: true, maxSteps: 1, saveEverySteps: 0 });
-  expect(anew.metrics().trim().split('\n').length).toBe(1);
+  expect(anew.metrics.trim().split('\n').length).toBe(1);
   expect(readdirSync(anew.output).sort()).toEqual(['config.json', 'metrics.jsonl', 'model', 'notes.txt']);
 });
 
@@ -230,7 +202,7 @@ test("a chat template's date is that of the run's start, whatever the day on whi
   );
   const resumed = await run('dated', { ...options, resume: true });
   expect(resumed.said).toContain('going on after step 2');
-  expect(resumed.metrics()).toBe(through.metrics());
+  expect(resumed.metrics).toBe(through.metrics);
   expect(day(resumed.output)).toBe('2020-02-05');
   expect(day((await run('dated-today', { ...options, maxSteps: 1 })).output)).toMatch(/^20\d\d-\d\d-\d\d$/);
   expect(day(whole.output)).toBeUndefined();
@@ -274,8 +246,8 @@ test('blocks computed again in the backward pass: the same run', async () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, number>);
-  const recomputed = figures((await run('recomputed', { recompute: 'blocks', maxSteps: 4 })).metrics());
-  const plain = figures((await run('plain', { maxSteps: 4 })).metrics());
+  const recomputed = figures((await run('recomputed', { recompute: 'blocks', maxSteps: 4 })).metrics);
+  const plain = figures((await run('plain', { maxSteps: 4 })).metrics);
   expect(recomputed.length).toBe(4);
   recomputed.forEach((line, i) =>
     Object.entries(line).forEach(([name, value]) => expect(Math.abs(value - plain[i][name])).toBeLessThan(1e-5)),
@@ -288,7 +260,7 @@ test('an engine that cannot recompute says so, and a GPU logs its peak of memory
     useEngine({ ...engine, name: 'wasm' });
     expect(await problem(run('refused', { recompute: 'blocks' }))).toContain('--recompute blocks: the wasm engine keeps everything');
     useEngine({ ...engine, peakMemory: () => 3 * 2 ** 29 });
-    expect((await run('counted', { maxSteps: 1 })).metrics()).toContain('"memory/peak_gib":1.5');
+    expect((await run('counted', { maxSteps: 1 })).metrics).toContain('"memory/peak_gib":1.5');
   } finally {
     useEngine(engine);
   }

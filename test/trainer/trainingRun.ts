@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveRunConfig } from '../../trainer/runConfig';
@@ -21,7 +21,7 @@ export function trainingRuns(defaults: Readonly<Record<string, unknown>>) {
   const train = jsonl('train.jsonl', goldenPairs.train);
   const evaluation = jsonl('eval.jsonl', goldenPairs.evaluation);
 
-  /** Runs in `<root>/<name>`, told to stop once `stopAfter` steps are done. */
+  /** Runs in `<root>/<name>`, told to stop once `stopAfter` steps are done; -1: at the first sign of life, which leaves no metrics. */
   async function run(
     name: string,
     options: Readonly<Record<string, unknown>> = {},
@@ -38,12 +38,13 @@ export function trainingRuns(defaults: Readonly<Record<string, unknown>>) {
         hear?.(event);
       },
       say: (line) => said.push(line),
-      shouldStop: () => events.some(({ stage, done }) => stage === 'training' && done >= stopAfter),
+      shouldStop: () => events.some(({ stage, done }) => stopAfter < 0 || (stage === 'training' && done >= stopAfter)),
     };
     const outcome = await runTraining(config, host);
-    const metrics = readFileSync(join(output, 'metrics.jsonl'), 'utf8');
-    const lines = metrics.trim().split('\n');
+    const log = join(output, 'metrics.jsonl');
+    const metrics = existsSync(log) ? readFileSync(log, 'utf8') : '';
+    const lines = metrics.split('\n').filter((line) => line !== '');
     return { output, outcome, events, said, metrics, lines: lines.map((line) => JSON.parse(line) as Record<string, number>) };
   }
-  return { root, run, jsonl, evaluation, remove: () => rmSync(root, { recursive: true, force: true }) };
+  return { root, model, train, run, jsonl, evaluation, remove: () => rmSync(root, { recursive: true, force: true }) };
 }
